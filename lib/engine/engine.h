@@ -1,0 +1,58 @@
+/* libqfuse: runs a model.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "base/pool.h"
+#include "model/model.h"
+
+G_BEGIN_DECLS
+
+typedef struct _QfEngine QfEngine;
+
+/** Plans @model for one image a run: fuses, packs weights, places every
+ * activation in one arena. @threads 0: as many as the affinity mask allows. The
+ * engine keeps a reference to the model. Not thread-safe: one caller at a time. */
+QfEngine *qf_engine_new (QfModel *model, int threads, GError **error);
+void qf_engine_free (QfEngine *engine);
+
+/** Input @i to be filled before a run: NCHW, one image, QF_U8 or QF_F32. */
+int qf_engine_n_inputs (const QfEngine *engine);
+const QfTensor *qf_engine_input (const QfEngine *engine, int i);
+
+/** Runs the network; allocates nothing, cannot fail. */
+void qf_engine_run (QfEngine *engine);
+
+/** Output @i of the last run, valid until the next one. NHWC. */
+int qf_engine_n_outputs (const QfEngine *engine);
+const QfTensor *qf_engine_output (const QfEngine *engine, int i);
+
+/** All outputs, for decoders; valid as long as the engine. */
+const QfTensor *qf_engine_outputs (const QfEngine *engine, int *n);
+
+/** Bytes of the arena and of packed weights together. */
+gsize qf_engine_memory (const QfEngine *engine);
+
+/** One step of the plan, for `qfuse bench --layers` and `qfuse info`. */
+typedef struct
+{
+  const char *name;   /**< of the node */
+  const char *op;     /**< "Conv" */
+  const char *kernel; /**< the kernel's name */
+  gint64 macs;
+  gsize weight_bytes;
+  int c, h, w; /**< of the output */
+  gboolean quantized;
+} QfEngineStep;
+
+int qf_engine_n_steps (const QfEngine *engine);
+void qf_engine_step (const QfEngine *engine, int i, QfEngineStep *step);
+
+/** Runs step @i alone on what is in memory, for timing. */
+void qf_engine_run_step (QfEngine *engine, int i);
+
+/** Name of the instruction set that the kernels use: "c", "avx2" … */
+const char *qf_engine_isa (void);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (QfEngine, qf_engine_free)
+
+G_END_DECLS

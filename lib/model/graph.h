@@ -1,0 +1,162 @@
+/* libqfuse: the graph of a network in memory.
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * A graph is values (tensors with a name) and nodes (operators) in an order in
+ * which every node comes after what it reads. onnx.c makes it from a file and
+ * writes it, passes.c rewrites it, the engine plans from it, the trainer builds
+ * its layers from it. */
+#pragma once
+
+#include "base/error.h"
+#include "model/tensor.h"
+
+G_BEGIN_DECLS
+
+#define QF_MAX_RANK 6
+
+/* Limits that validation enforces before anything is allocated. */
+#define QF_MAX_NODES 20000
+#define QF_MAX_DIM (1 << 20)
+#define QF_MAX_ELEMENTS (G_GINT64_CONSTANT (1) << 28) /* of one tensor */
+
+typedef enum
+{
+  QF_OP_CONV, /* in: x, w [oc, ic/groups, kh, kw], bias or −1 */
+  QF_OP_BATCH_NORM, /* in: x, γ, β, mean, variance; `epsilon` */
+  QF_OP_RELU,
+  QF_OP_CLIP,    /* `lo`, `hi` (inputs of ONNX are folded into them) */
+  QF_OP_SIGMOID,
+  QF_OP_ADD,
+  QF_OP_CONCAT,          /* `axis` */
+  QF_OP_MAX_POOL,        /* `win` */
+  QF_OP_GLOBAL_AVG_POOL,
+  QF_OP_RESIZE_NEAREST,  /* `scale_h`, `scale_w`: whole numbers ≥ 1,
+                            asymmetric coordinates, floor */
+  QF_OP_GEMM,            /* y = x·wᵀ + b after normalization: w [out, in] */
+  QF_OP_FLATTEN,         /* `axis` */
+  QF_OP_QUANTIZE,        /* in: x, scale, zero (constants) */
+  QF_OP_DEQUANTIZE,      /* in: x, scale, zero (constants); `axis` */
+  QF_N_OPS
+} QfOp;
+
+/** What is applied to a node's result before it is stored; set by fusing. */
+typedef enum
+{
+  QF_ACT_NONE,
+  QF_ACT_CLIP,   /* real bounds act_lo … act_hi (Relu: 0 … +inf) */
+  QF_ACT_SIGMOID /* a table after requantization */
+} QfActivation;
+
+/** A sliding window, of Conv and MaxPool. Rows come first. */
+typedef struct
+{
+  int kernel[2], stride[2], dilation[2];
+  int pad[4]; /* top, left, bottom, right */
+  int groups;
+} QfWindow;
+
+typedef struct
+{
+  char *name;
+  QfDType dtype;
+  int rank;                 /* −1: not known yet */
+  gint64 dims[QF_MAX_RANK]; /* −1: not known yet */
+
+  void *data; /* a constant's elements, NCHW order; NULL: computed */
+
+  /* Quantization, after qf_graph_fuse(): */
+  float scale;   /* activation (QF_U8): one scale, > 0; 0: not quantized */
+  int zero;      /* activation: 0 … 255 */
+  float *scales; /* int8 weights: one an output channel, owned, or NULL */
+} QfValue;
+
+typedef struct
+{
+  QfOp op;
+  char *name;      /* never NULL: made up from the output where missing */
+  int n_in;
+  int *in;         /* value numbers; −1: absent optional input */
+  int out;         /* the one value it makes */
+  QfWindow win;    /* Conv, MaxPool */
+  int axis;        /* Concat, Flatten, DequantizeLinear */
+  float epsilon;   /* BatchNormalization */
+  float lo, hi;    /* Clip; ±INFINITY where open */
+  int scale_h, scale_w; /* Resize */
+  QfActivation act;     /* fused */
+  float act_lo, act_hi; /* fused, in real values */
+} QfNode;
+
+typedef struct
+{
+  GPtrArray *values; /* QfValue *, owned */
+  GPtrArray *nodes;  /* QfNode *, owned, in topological order */
+  GArray *inputs;    /* int: values that the caller gives (constants not) */
+  GArray *outputs;   /* int: values that the caller gets */
+} QfGraph;
+
+static inline QfValue *
+qf_graph_value (const QfGraph *g, int i)
+{
+  return (QfValue *) g_ptr_array_index (g->values, (guint) i);
+}
+
+static inline QfNode *
+qf_graph_node (const QfGraph *g, int i)
+{
+  return (QfNode *) g_ptr_array_index (g->nodes, (guint) i);
+}
+
+/** Elements of a value whose dims are known. */
+static inline gint64
+qf_value_elements (const QfValue *v)
+{
+  gint64 n = 1;
+
+  for (int i = 0; i < v->rank; i++)
+    n *= v->dims[i];
+  return n;
+}
+
+QfGraph *qf_graph_new (void);
+void qf_graph_free (QfGraph *g);
+QfGraph *qf_graph_copy (const QfGraph *g);
+
+/** Adds a value. @name is copied; @rank −1: not known. Returns its number. */
+int qf_graph_add_value (QfGraph *g, const char *name, QfDType dtype, int rank,
+    const gint64 *dims);
+
+/** Adds a constant; @data is copied. */
+int qf_graph_add_constant (QfGraph *g, const char *name, QfDType dtype,
+    int rank, const gint64 *dims, const void *data);
+
+/** Appends a node with one new output value (named @out_name, float32, shape not
+ * known) and returns the node, so that the caller can set its attributes; its
+ * window starts as 1x1, stride 1, no padding, one group. Node and output carry the same name. */
+QfNode *qf_graph_add_node (QfGraph *g, QfOp op, const char *out_name, int n_in,
+    const int *in);
+
+/** ONNX's name of an operator, "Conv". */
+const char *qf_op_name (QfOp op);
+
+/** Checks everything that later code relies on (arity, attribute ranges, one
+ * producer a value, topological order, constants where needed, finite scales
+ * > 0, zero points in range) and infers dtypes and shapes of all values. The
+ * one place where a file's content is judged. */
+gboolean qf_graph_validate (QfGraph *g, GError **error);
+
+/** Rewrites for running: BatchNormalization folded into Conv; Relu, Clip, Sigmoid
+ * fused into what makes their input; QuantizeLinear/DequantizeLinear groups
+ * turned into operators on uint8 values with `scale` and `zero`, whose weights
+ * are int8 (codes −127 … 127, per-channel `scales`; uint8 weights with zero
+ * point 128 are shifted) and whose biases are int32. What is not quantized stays
+ * float32. Graph inputs and outputs keep number and order; an output that was dequantized
+ * last becomes the uint8 value itself, an input that is uint8 followed by
+ * DequantizeLinear likewise. Dead nodes are dropped. @g must be valid. */
+gboolean qf_graph_fuse (QfGraph *g, GError **error);
+
+/** Multiply-accumulates of one run (Conv and Gemm). */
+gint64 qf_graph_macs (const QfGraph *g);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (QfGraph, qf_graph_free)
+
+G_END_DECLS

@@ -1,0 +1,58 @@
+/* libqfuse: a model: a graph and what GStreamer needs beside it.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "base/error.h"
+#include "model/tensor.h"
+
+G_BEGIN_DECLS
+
+typedef struct _QfModel QfModel;
+
+/** Reads an ONNX file of at most 1 GiB. Anything wrong with it is one error that
+ * names the file. The file's content is validated before it decides any size. */
+QfModel *qf_model_load (const char *path, GError **error);
+
+/** The same from memory; @name is used in messages. */
+QfModel *qf_model_load_bytes (GBytes *bytes, const char *name, GError **error);
+
+/** Writes the file atomically (written beside, synced, renamed). */
+gboolean qf_model_save (const QfModel *model, const char *path, GError **error);
+
+/** The same into memory. */
+GBytes *qf_model_to_bytes (const QfModel *model, GError **error);
+
+QfModel *qf_model_ref (QfModel *model);
+void qf_model_unref (QfModel *model);
+
+/** Value of a metadata key such as "qfuse.planes", or NULL. Owned by the model. */
+const char *qf_model_get (const QfModel *model, const char *key);
+
+/** Metadata as a number; @fallback where it is absent or no finite number. */
+double qf_model_get_double (const QfModel *model, const char *key,
+    double fallback);
+
+/** Sets a key (NULL removes it). Only before the model is shared. */
+void qf_model_set (QfModel *model, const char *key, const char *value);
+
+/** All keys, sorted; free the list's container only. */
+GList *qf_model_keys (const QfModel *model);
+
+/** Number of labels in `qfuse.labels`. */
+int qf_model_n_labels (const QfModel *model);
+
+/** Name of label @i, or NULL where it has none. Owned by the model. */
+const char *qf_model_label (const QfModel *model, int i);
+
+/** Number of @label, or −1. */
+int qf_model_find_label (const QfModel *model, const char *label);
+
+/** Shape of the graph's first input: channels, rows, columns. */
+void qf_model_input_shape (const QfModel *model, int *c, int *h, int *w);
+
+/** Multiply-accumulates of one run. */
+gint64 qf_model_macs (const QfModel *model);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (QfModel, qf_model_unref)
+
+G_END_DECLS

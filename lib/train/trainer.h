@@ -1,0 +1,86 @@
+/* libqfuse: fused quantized training.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "model/model.h"
+#include "vision/box.h"
+#include "vision/geometry.h"
+#include "vision/planes.h"
+
+G_BEGIN_DECLS
+
+typedef struct _QfTrainer QfTrainer;
+
+/** What to train and how. Start from qf_train_options_init(). */
+typedef struct
+{
+  QfPlanes planes;
+  int width, height;   /**< network input, pixels; multiples of 32 */
+  QfFit fit;
+  int rate_n, rate_d;  /**< stored as qfuse.rate; rate_n 0: none */
+  const char *head;    /**< "fcos" or "classify" */
+  const char *network; /**< "nano" */
+  const char *labels;  /**< one name a line */
+  int epochs;          /**< ≥ 1 */
+  int batch_size;      /**< 1 … 256 */
+  double learning_rate; /**< peak, for the batch as a whole */
+  double momentum, weight_decay;
+  double zoom_min, zoom_max; /**< augmentation, factors about 1 */
+  double shift;              /**< augmentation, share of the picture */
+  double brightness;         /**< augmentation, 0 … 1; 0: off */
+  gboolean flip;             /**< mirrored left to right in one half */
+  gboolean flip_labels;      /**< FALSE: labels stay as they are under a flip */
+  double minutes;            /**< stop in time for this many; 0: no limit */
+  guint64 seed;
+  int threads;               /**< 0: as many as the affinity mask allows */
+  gboolean quantize;         /**< FALSE: the same in float (for comparison) */
+} QfTrainOptions;
+
+void qf_train_options_init (QfTrainOptions *o);
+
+/** What qf_trainer_run() tells after each epoch (and, with batch ≥ 0, after
+ * batches now and then). */
+typedef struct
+{
+  int epoch, epochs; /**< from 1 */
+  int batch, batches; /**< −1: the epoch is over */
+  double loss, loss_class, loss_box;
+  double learning_rate;
+  double ap50;     /**< on validation samples, NAN where not measured */
+  double best_f1;  /**< likewise */
+  double accuracy; /**< likewise, for actions */
+  double seconds;  /**< since the start */
+  gboolean best;   /**< the best so far: worth writing */
+  gboolean frozen; /**< statistics and ranges are frozen */
+} QfTrainReport;
+
+/** Called in the thread that runs. Return FALSE to stop. In a report with `best` qf_trainer_export() gives that model. */
+typedef gboolean (*QfTrainFunc) (QfTrainer *t, const QfTrainReport *report,
+    gpointer user_data);
+
+/** @start NULL: a new network by the builder that the options name; else its
+ * graph and weights go on. */
+QfTrainer *qf_trainer_new (const QfTrainOptions *options, QfModel *start,
+    GError **error);
+void qf_trainer_free (QfTrainer *t);
+
+/** Copies a sample: @planes [planes][height][width] of the options' size, @boxes
+ * in pixels of that input, @action a label number or −1. */
+void qf_trainer_add (QfTrainer *t, const guint8 *planes, const QfBox *boxes,
+    int n_boxes, int action, gboolean validation);
+
+/** Samples held, and their bytes. */
+int qf_trainer_n_samples (const QfTrainer *t, gboolean validation);
+gsize qf_trainer_bytes (const QfTrainer *t);
+
+/** Trains. FALSE with QF_ERROR_CANCELLED where @func said so, with
+ * QF_ERROR_ARGUMENT without usable samples, QF_ERROR_FAILED where it diverged. */
+gboolean qf_trainer_run (QfTrainer *t, QfTrainFunc func, gpointer user_data,
+    GError **error);
+
+/** The model as it stands: fused, quantized, with metadata. */
+QfModel *qf_trainer_export (QfTrainer *t, GError **error);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (QfTrainer, qf_trainer_free)
+
+G_END_DECLS

@@ -1,0 +1,32 @@
+/* libqfuse: the table of heads, for lib/vision/heads only. A new head is one
+ * file that defines a QfHead, and one row in heads.c.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "vision/heads.h"
+
+G_BEGIN_DECLS
+
+typedef struct
+{
+  int input_w, input_h; /* pixels */
+  int n_labels;
+  int n_outputs;
+} QfHeadInfo;
+
+typedef struct
+{
+  const char *name; /* as in qfuse.head */
+  gboolean classifier;
+  /* Reads the head's own parameters from the metadata (into a state of its own,
+   * may be NULL) and checks the outputs' shapes. */
+  gpointer (*open) (const QfModel *model, const QfTensor *shapes,
+      int n_outputs, GError **error);
+  void (*close) (gpointer state);
+  /* Appends candidates with score ≥ threshold to result->boxes (before NMS), or
+   * sets result->action. */
+  void (*decode) (gpointer state, const QfHeadInfo *info,
+      const QfTensor *outputs, float threshold, QfResult *result);
+} QfHead;
+
+G_END_DECLS

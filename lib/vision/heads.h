@@ -1,0 +1,36 @@
+/* libqfuse: heads: from a network's outputs to boxes or an action.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "model/model.h"
+#include "vision/box.h"
+
+G_BEGIN_DECLS
+
+typedef struct _QfDecoder QfDecoder;
+
+/** What a decoder found in one picture. */
+typedef struct
+{
+  GArray *boxes;      /**< QfBox in pixels of the network's input */
+  int action;         /**< label number of the action, −1: none */
+  float action_score; /**< 0 … 1 */
+} QfResult;
+
+/** A decoder for the head that the model's `qfuse.head` names. Checks that the
+ * model's outputs have the shapes which that head needs. */
+QfDecoder *qf_decoder_new (const QfModel *model, GError **error);
+void qf_decoder_free (QfDecoder *d);
+
+/** TRUE where the head gives an action of the whole picture, not boxes. */
+gboolean qf_decoder_is_classifier (const QfDecoder *d);
+
+/** Decodes @outputs (the model's, in its order), non-maximum suppression
+ * included; @result->boxes (made by the caller) is overwritten, sorted by
+ * falling score. @max 0: no limit. */
+void qf_decoder_run (QfDecoder *d, const QfTensor *outputs, int n_outputs,
+    float threshold, float iou, int max, QfResult *result);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (QfDecoder, qf_decoder_free)
+
+G_END_DECLS
