@@ -1,0 +1,218 @@
+/* libqfuse: training's float32 kernels in plain C, compiled once a tier.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "kernels/grad.h"
+
+#include <string.h>
+
+#ifndef QF_TIER
+#define QF_TIER c
+#endif
+#define STR_(x) #x
+#define STR(x) STR_ (x)
+#define CAT_(a, b) a##b
+#define CAT(a, b) CAT_ (a, b)
+
+/* One register tile: MR rows by two vectors. The vector type is GNU C's, which
+ * gcc and clang lower to whatever the tier has. */
+#if defined (__AVX512F__)
+#define VL 16
+#elif defined (__AVX__)
+#define VL 8
+#else
+#define VL 4
+#endif
+#define MR 4
+#define NR (2 * VL)
+
+typedef float Vec __attribute__ ((vector_size (VL * 4)));
+
+static inline Vec
+load (const float *p)
+{
+  Vec v;
+
+  memcpy (&v, p, sizeof v);
+  return v;
+}
+
+static inline void
+store (float *p, Vec v)
+{
+  memcpy (p, &v, sizeof v);
+}
+
+/* MR rows, NR columns. */
+static void
+tile_full (int k, const float *a, ptrdiff_t a_row, ptrdiff_t a_col,
+    const float *b, ptrdiff_t ldb, float *c, ptrdiff_t ldc)
+{
+  const float *a0 = a, *a1 = a + a_row, *a2 = a + 2 * a_row,
+              *a3 = a + 3 * a_row;
+  float *c0 = c, *c1 = c + ldc, *c2 = c + 2 * ldc, *c3 = c + 3 * ldc;
+  Vec s00 = load (c0), s01 = load (c0 + VL);
+  Vec s10 = load (c1), s11 = load (c1 + VL);
+  Vec s20 = load (c2), s21 = load (c2 + VL);
+  Vec s30 = load (c3), s31 = load (c3 + VL);
+
+  for (int p = 0; p < k; p++) {
+    Vec b0 = load (b), b1 = load (b + VL);
+
+    s00 += *a0 * b0;
+    s01 += *a0 * b1;
+    s10 += *a1 * b0;
+    s11 += *a1 * b1;
+    s20 += *a2 * b0;
+    s21 += *a2 * b1;
+    s30 += *a3 * b0;
+    s31 += *a3 * b1;
+    a0 += a_col;
+    a1 += a_col;
+    a2 += a_col;
+    a3 += a_col;
+    b += ldb;
+  }
+  store (c0, s00);
+  store (c0 + VL, s01);
+  store (c1, s10);
+  store (c1 + VL, s11);
+  store (c2, s20);
+  store (c2 + VL, s21);
+  store (c3, s30);
+  store (c3 + VL, s31);
+}
+
+/* One row, one vector. */
+static void
+tile_vector (int k, const float *a, ptrdiff_t a_col, const float *b,
+    ptrdiff_t ldb, float *c)
+{
+  Vec s = load (c);
+
+  for (int p = 0; p < k; p++)
+    s += a[p * a_col] * load (b + p * ldb);
+  store (c, s);
+}
+
+/* One row, @n < VL columns. */
+static void
+tile_scalar (int n, int k, const float *a, ptrdiff_t a_col, const float *b,
+    ptrdiff_t ldb, float *c)
+{
+  for (int j = 0; j < n; j++) {
+    float s = c[j];
+
+    for (int p = 0; p < k; p++)
+      s += a[p * a_col] * b[p * ldb + j];
+    c[j] = s;
+  }
+}
+
+static void
+rows (int m, int n, int k, const float *a, ptrdiff_t a_row, ptrdiff_t a_col,
+    const float *b, ptrdiff_t ldb, float *c, ptrdiff_t ldc)
+{
+  for (int i = 0; i < m; i++) {
+    const float *ai = a + i * a_row;
+    float *ci = c + i * ldc;
+    int j = 0;
+
+    for (; j + VL <= n; j += VL)
+      tile_vector (k, ai, a_col, b + j, ldb, ci + j);
+    if (j < n)
+      tile_scalar (n - j, k, ai, a_col, b + j, ldb, ci + j);
+  }
+}
+
+static void
+gemm_f32 (int m, int n, int k, const float *a, ptrdiff_t a_row,
+    ptrdiff_t a_col, const float *b, ptrdiff_t ldb, float *c, ptrdiff_t ldc)
+{
+  int full_n = n - n % NR, i;
+
+  for (i = 0; i + MR <= m; i += MR) {
+    for (int j = 0; j < full_n; j += NR)
+      tile_full (k, a + i * a_row, a_row, a_col, b + j, ldb, c + i * ldc + j,
+          ldc);
+    if (full_n < n)
+      rows (MR, n - full_n, k, a + i * a_row, a_row, a_col, b + full_n, ldb,
+          c + i * ldc + full_n, ldc);
+  }
+  if (i < m)
+    rows (m - i, n, k, a + i * a_row, a_row, a_col, b, ldb, c + i * ldc, ldc);
+}
+
+static void
+dequant_u8_f32 (const uint8_t *restrict x, int zero, float scale,
+    float *restrict y, int n)
+{
+  for (int i = 0; i < n; i++)
+    y[i] = scale * (float) ((int) x[i] - zero);
+}
+
+static void
+stats_s32 (const int32_t *restrict a, int pixels, int channels,
+    int64_t *restrict sum, int64_t *restrict sum2, int32_t *restrict min,
+    int32_t *restrict max)
+{
+  for (int p = 0; p < pixels; p++, a += channels)
+    for (int c = 0; c < channels; c++) {
+      int32_t v = a[c];
+
+      sum[c] += v;
+      sum2[c] += (int64_t) v * v;
+      min[c] = v < min[c] ? v : min[c];
+      max[c] = v > max[c] ? v : max[c];
+    }
+}
+
+static void
+dz_xhat_u8 (const uint8_t *restrict codes, int lo, int hi,
+    const float *restrict grad, const int32_t *restrict a,
+    const float *restrict k, const float *restrict b, float *restrict dz,
+    float *restrict xhat, int pixels, int channels)
+{
+  for (int p = 0; p < pixels; p++) {
+    for (int c = 0; c < channels; c++) {
+      int code = codes[c];
+
+      dz[c] = code > lo && code < hi ? grad[c] : 0.0f;
+      xhat[c] = (float) a[c] * k[c] + b[c];
+    }
+    codes += channels;
+    grad += channels;
+    a += channels;
+    dz += channels;
+    xhat += channels;
+  }
+}
+
+static void
+bn_sums_f32 (const float *restrict dz, const float *restrict xhat, int pixels,
+    int channels, float *restrict s1, float *restrict s2)
+{
+  for (int p = 0; p < pixels; p++, dz += channels, xhat += channels)
+    for (int c = 0; c < channels; c++) {
+      s1[c] += dz[c];
+      s2[c] += dz[c] * xhat[c];
+    }
+}
+
+static void
+bn_dy_f32 (float *restrict dz, const float *restrict xhat,
+    const float *restrict g, const float *restrict m1,
+    const float *restrict m2, int pixels, int channels)
+{
+  for (int p = 0; p < pixels; p++, dz += channels, xhat += channels)
+    for (int c = 0; c < channels; c++)
+      dz[c] = g[c] * (dz[c] - m1[c] - xhat[c] * m2[c]);
+}
+
+const QfGradKernels CAT (qf_grad_kernels_, QF_TIER) = {
+  .name = STR (QF_TIER),
+  .gemm_f32 = gemm_f32,
+  .dequant_u8_f32 = dequant_u8_f32,
+  .stats_s32 = stats_s32,
+  .dz_xhat_u8 = dz_xhat_u8,
+  .bn_sums_f32 = bn_sums_f32,
+  .bn_dy_f32 = bn_dy_f32,
+};
