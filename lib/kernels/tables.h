@@ -1,0 +1,8 @@
+/* libqfuse: the functions that fill a tier's table.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "kernels/kernels.h"
+
+void qfk_fill_table_c (QfKernels *k);
+void qfk_fill_table_avx2 (QfKernels *k);

@@ -1,0 +1,31 @@
+/* Kernel tests: what the families share.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "base/rng.h"
+#include "kernels/kernels.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/** One test of one kernel of the tier @k; prints what differs. */
+typedef int (*CheckFunc) (const QfKernels *k, QfRng *rng);
+
+/** Memory with random guard bytes before and behind. */
+void *check_alloc (QfRng *rng, size_t size);
+
+/** 0 where a guard was overwritten (printed). Frees. */
+int check_free (void *p, const char *what);
+
+/** In @lo … @hi. */
+int check_int (QfRng *rng, int lo, int hi);
+
+/** Fills with bytes: random, or the extremes only, by @worst. */
+void check_codes (QfRng *rng, uint8_t *p, size_t n, int worst);
+void check_weights (QfRng *rng, int8_t *p, size_t n, int worst);
+
+#define CHECK_FAIL(...) (printf ("# " __VA_ARGS__), printf ("\n"), 0)
+
+int check_conv (const QfKernels *k, QfRng *rng);
+int check_requant (const QfKernels *k, QfRng *rng);

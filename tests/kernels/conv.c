@@ -1,0 +1,149 @@
+/* Kernel tests: the int8 convolution.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "check.h"
+
+static void
+naive (const QfConvShape *s, const uint8_t *x, int zero, const int8_t *w,
+       int32_t *acc)
+{
+  int ic = s->in_c / s->groups, oc = s->out_c / s->groups;
+
+  for (int oy = 0; oy < s->out_h; oy++)
+    for (int ox = 0; ox < s->out_w; ox++)
+      for (int o = 0; o < s->out_c; o++) {
+        int64_t sum = 0;
+
+        for (int c = 0; c < ic; c++)
+          for (int ky = 0; ky < s->kernel_h; ky++)
+            for (int kx = 0; kx < s->kernel_w; kx++) {
+              int iy = oy * s->stride_h - s->pad_top + ky * s->dilation_h;
+              int ix = ox * s->stride_w - s->pad_left + kx * s->dilation_w;
+              int channel = o / oc * ic + c;
+
+              if (iy < 0 || iy >= s->in_h || ix < 0 || ix >= s->in_w)
+                continue;
+              sum += (int64_t)(x[((size_t)iy * s->in_w + ix) * s->in_c
+                                 + channel]
+                               - zero)
+                     * w[(((size_t)o * ic + c) * s->kernel_h + ky) * s->kernel_w
+                         + kx];
+            }
+        acc[((size_t)oy * s->out_w + ox) * s->out_c + o] = (int32_t)sum;
+      }
+}
+
+static void
+print_shape (const QfConvShape *s)
+{
+  printf ("# in %dx%dx%d out %dx%dx%d kernel %dx%d stride %d,%d pad %d,%d "
+          "dilation %d,%d groups %d\n",
+          s->in_h, s->in_w, s->in_c, s->out_h, s->out_w, s->out_c, s->kernel_h,
+          s->kernel_w, s->stride_h, s->stride_w, s->pad_top, s->pad_left,
+          s->dilation_h, s->dilation_w, s->groups);
+}
+
+static int
+check_shape (const QfKernels *k, QfRng *rng, const QfConvShape *s, int worst)
+{
+  size_t n_x = (size_t)s->in_h * s->in_w * s->in_c;
+  size_t n_w
+      = (size_t)s->out_c * (s->in_c / s->groups) * s->kernel_h * s->kernel_w;
+  size_t row = (size_t)s->out_w * s->out_c;
+  size_t n_acc = row * s->out_h * sizeof (int32_t);
+  int zero = worst ? check_int (rng, 0, 1) * 255 : check_int (rng, 0, 255);
+  uint8_t *x = check_alloc (rng, n_x);
+  int8_t *w = check_alloc (rng, n_w);
+  void *packed = check_alloc (rng, k->conv_s8_packed_size (s));
+  void *scratch = check_alloc (rng, k->conv_u8s8_scratch_size (s));
+  int32_t *acc = check_alloc (rng, n_acc), *want = malloc (n_acc);
+  int cut = check_int (rng, 0, s->out_h), ok;
+
+  check_codes (rng, x, n_x, worst);
+  check_weights (rng, w, n_w, worst);
+  if (worst == 2) { /* every product at its bound, of one sign */
+    memset (x, 255, n_x);
+    memset (w, 127, n_w);
+    zero = 0;
+  }
+  memset (acc, 0xa5, n_acc);
+  naive (s, x, zero, w, want);
+  k->conv_s8_pack (s, w, packed);
+  k->conv_u8s8_s32 (s, x, zero, packed, acc, 0, cut, scratch);
+  k->conv_u8s8_s32 (s, x, zero, packed, acc + row * cut, cut, s->out_h,
+                    scratch);
+  ok = memcmp (acc, want, n_acc) == 0 || CHECK_FAIL ("sums differ");
+  ok &= check_free (x, "x") & check_free (w, "w") & check_free (acc, "acc");
+  ok &= check_free (packed, "packed") & check_free (scratch, "scratch");
+  free (want);
+  if (!ok)
+    print_shape (s);
+  return ok;
+}
+
+static int
+outputs (int in, int pad, int kernel, int stride, int dilation)
+{
+  return (in + pad - ((kernel - 1) * dilation + 1)) / stride + 1;
+}
+
+static QfConvShape
+random_shape (QfRng *rng, int kind)
+{
+  QfConvShape s;
+  int pad_b, pad_r, many = check_int (rng, 0, 9) == 0;
+
+  s.kernel_h = check_int (rng, 1, kind == 1 ? 1 : 5);
+  s.kernel_w = kind == 1               ? 1
+               : check_int (rng, 0, 1) ? s.kernel_h
+                                       : check_int (rng, 1, 5);
+  s.stride_h = check_int (rng, 1, 3);
+  s.stride_w = check_int (rng, 1, 3);
+  s.dilation_h = check_int (rng, 0, 2) ? 1 : check_int (rng, 2, 3);
+  s.dilation_w = check_int (rng, 0, 2) ? 1 : check_int (rng, 2, 3);
+  s.pad_top = check_int (rng, 0, s.kernel_h);
+  s.pad_left = check_int (rng, 0, s.kernel_w);
+  pad_b = check_int (rng, 0, s.kernel_h);
+  pad_r = check_int (rng, 0, s.kernel_w);
+  s.groups = kind == 2   ? check_int (rng, 1, 70)
+             : kind == 3 ? check_int (rng, 2, 4)
+                         : 1;
+  s.in_c = kind == 2 ? s.groups : s.groups * check_int (rng, 1, many ? 90 : 20);
+  s.out_c
+      = kind == 2 ? s.groups : s.groups * check_int (rng, 1, many ? 40 : 18);
+  s.in_h = check_int (rng, (s.kernel_h - 1) * s.dilation_h + 1, 20);
+  s.in_w = check_int (rng, (s.kernel_w - 1) * s.dilation_w + 1, 24);
+  s.out_h = outputs (s.in_h, s.pad_top + pad_b, s.kernel_h, s.stride_h,
+                     s.dilation_h);
+  s.out_w = outputs (s.in_w, s.pad_left + pad_r, s.kernel_w, s.stride_w,
+                     s.dilation_w);
+  return s;
+}
+
+/* Rows longer than a tile, the longest sums, borders wider than the input. */
+static const QfConvShape special[] = {
+  { 3, 700, 24, 3, 700, 9, 3, 3, 1, 1, 1, 1, 1, 1, 1 },
+  { 6, 6, 512, 6, 6, 5, 3, 3, 1, 1, 1, 1, 1, 1, 1 },
+  { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1, 1 },
+  { 1, 1, 2, 7, 7, 3, 3, 3, 1, 1, 4, 4, 1, 1, 1 },
+  { 1, 1, 4, 9, 9, 4, 3, 3, 1, 1, 5, 5, 1, 1, 4 },
+  { 2, 3000, 16, 2, 3000, 16, 3, 3, 1, 1, 1, 1, 1, 1, 16 },
+  { 40, 40, 3, 20, 20, 16, 3, 3, 2, 2, 0, 0, 1, 1, 1 },
+  { 1, 1, 7000, 1, 1, 10, 1, 1, 1, 1, 0, 0, 1, 1, 1 },
+  { 30, 5, 33, 30, 5, 33, 7, 7, 1, 1, 3, 3, 1, 1, 33 },
+};
+
+int
+check_conv (const QfKernels *k, QfRng *rng)
+{
+  for (size_t i = 0; i < sizeof special / sizeof special[0]; i++)
+    for (int worst = 0; worst < 3; worst++)
+      if (!check_shape (k, rng, &special[i], worst))
+        return 0;
+  for (int i = 0; i < 400; i++) {
+    QfConvShape s = random_shape (rng, i % 4);
+
+    if (!check_shape (k, rng, &s, i % 5 == 0))
+      return 0;
+  }
+  return 1;
+}

@@ -1,0 +1,133 @@
+/* Every kernel of one tier against naive references, tolerance 0.
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Usage: kernels TIER [SEED]. The list of kernels is the library's own: a
+ * kernel without a check does not compile here. */
+#include "check.h"
+#include "kernels/kernel-list.h"
+
+#include <time.h>
+
+/* The check that covers a kernel. */
+#define CHECK_conv_s8_packed_size check_conv
+#define CHECK_conv_s8_pack check_conv
+#define CHECK_conv_u8s8_scratch_size check_conv
+#define CHECK_conv_u8s8_s32 check_conv
+#define CHECK_requant_s32_u8 check_requant
+
+static const struct
+{
+  const char *name;
+  CheckFunc check;
+} checks[] = {
+#define ROW(kernel) { #kernel, CHECK_##kernel },
+  QF_KERNEL_LIST (ROW)
+#undef ROW
+};
+
+enum
+{
+  N_CHECKS = sizeof checks / sizeof checks[0],
+  GUARD = 64
+};
+
+typedef struct
+{
+  size_t size;
+  uint64_t seed; /* of the guard bytes */
+  uint8_t pad[GUARD - 16];
+} Header;
+
+static void
+guard_bytes (const Header *h, uint8_t *to)
+{
+  QfRng rng = { h->seed };
+
+  for (int i = 0; i < GUARD; i++)
+    to[i] = (uint8_t)qf_rng_next (&rng);
+}
+
+void *
+check_alloc (QfRng *rng, size_t size)
+{
+  size_t all = sizeof (Header) + GUARD + size + GUARD;
+  uint8_t *p = aligned_alloc (64, (all + 63) / 64 * 64);
+  Header *h = (Header *)p;
+
+  if (!p)
+    abort ();
+  h->size = size;
+  h->seed = qf_rng_next (rng);
+  guard_bytes (h, p + sizeof *h);
+  guard_bytes (h, p + sizeof *h + GUARD + size);
+  return p + sizeof *h + GUARD;
+}
+
+int
+check_free (void *ptr, const char *what)
+{
+  uint8_t *p = ptr, guard[GUARD];
+  Header *h = (Header *)(p - GUARD - sizeof *h);
+  int ok;
+
+  guard_bytes (h, guard);
+  ok = memcmp (guard, p - GUARD, GUARD) == 0
+       && memcmp (guard, p + h->size, GUARD) == 0;
+  if (!ok)
+    printf ("# guard bytes of %s overwritten\n", what);
+  free (h);
+  return ok;
+}
+
+int
+check_int (QfRng *rng, int lo, int hi)
+{
+  return lo + (int)qf_rng_below (rng, (uint32_t)(hi - lo + 1));
+}
+
+void
+check_codes (QfRng *rng, uint8_t *p, size_t n, int worst)
+{
+  for (size_t i = 0; i < n; i++) {
+    uint64_t r = qf_rng_next (rng);
+
+    p[i] = worst ? (r >> 32 & 1 ? 255 : 0) : (uint8_t)(r >> 32);
+  }
+}
+
+void
+check_weights (QfRng *rng, int8_t *p, size_t n, int worst)
+{
+  for (size_t i = 0; i < n; i++)
+    p[i] = (int8_t)(worst ? (check_int (rng, 0, 1) ? 127 : -127)
+                          : check_int (rng, -127, 127));
+}
+
+int
+main (int argc, char **argv)
+{
+  const char *tier = argc > 1 ? argv[1] : "c";
+  uint64_t seed
+      = argc > 2 ? strtoull (argv[2], NULL, 0) : (uint64_t)time (NULL);
+  const QfKernels *k = qf_kernels_tier (tier);
+  int failed = 0;
+
+  if (!k) {
+    printf ("1..0 # SKIP this processor or build has no tier %s\n", tier);
+    return 0;
+  }
+  printf ("1..%d\n# tier %s, seed %llu\n", N_CHECKS, k->name,
+          (unsigned long long)seed);
+  for (int i = 0; i < N_CHECKS; i++) {
+    QfRng rng = { seed };
+    int seen = 0, ok;
+
+    for (int j = 0; j < i; j++)
+      seen |= checks[j].check == checks[i].check;
+    ok = seen || checks[i].check (k, &rng);
+    failed += !ok;
+    printf ("%sok %d - %s%s\n", ok ? "" : "not ", i + 1, checks[i].name,
+            seen ? " (with the kernels above)" : "");
+  }
+  return failed != 0;
+}
