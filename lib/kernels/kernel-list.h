@@ -5,4 +5,21 @@
   K (conv_s8_pack)                                                             \
   K (conv_u8s8_scratch_size)                                                   \
   K (conv_u8s8_s32)                                                            \
-  K (requant_s32_u8)
+  K (requant_s32_u8)                                                           \
+  K (add_u8)                                                                   \
+  K (lookup_u8)                                                                \
+  K (quantize_f32_u8)                                                          \
+  K (dequantize_u8_f32)                                                        \
+  K (sum_u8_s32)                                                               \
+  K (max_pool_u8)                                                              \
+  K (conv_f32_packed_size)                                                     \
+  K (conv_f32_pack)                                                            \
+  K (conv_f32_scratch_size)                                                    \
+  K (conv_f32)                                                                 \
+  K (add_f32)                                                                  \
+  K (affine_f32)                                                               \
+  K (sigmoid_f32)                                                              \
+  K (max_pool_f32)                                                             \
+  K (mean_f32)                                                                 \
+  K (transpose)                                                                \
+  K (resize_nearest)

@@ -32,6 +32,22 @@ typedef struct
   const uint8_t *table; /* 256 entries applied last, or NULL */
 } QfRequant;
 
+/** Addition of codes. */
+typedef struct
+{
+  float scale_a, scale_b, scale_y;
+  int zero_a, zero_b, zero_y;
+  int lo, hi; /* codes, as in QfRequant */
+} QfAddU8;
+
+/** float32 to codes. */
+typedef struct
+{
+  float scale;
+  int zero;
+  int lo, hi; /* codes, as in QfRequant */
+} QfQuantize;
+
 typedef struct
 {
   const char *name; /* "c", "avx2" … */
@@ -59,7 +75,77 @@ typedef struct
   void (*requant_s32_u8) (const QfRequant *r, const int32_t *acc, uint8_t *y,
                           int pixels, int channels);
 
-  /* further operators of the engine follow here */
+  /* operators on codes ----------------------------------------------------- */
+
+  /** @n codes: y = clamp(rne((s_a·(a − z_a) + s_b·(b − z_b)) / s_y) + z_y). */
+  void (*add_u8) (const QfAddU8 *p, const uint8_t *a, const uint8_t *b,
+                  uint8_t *y, size_t n);
+
+  /** y[i] = table[x[i]], 256 entries; @x may be @y. */
+  void (*lookup_u8) (const uint8_t *x, const uint8_t *table, uint8_t *y,
+                     size_t n);
+
+  /** y = clamp(rne(x / scale) + zero), lo … hi; NaN counts as −inf. */
+  void (*quantize_f32_u8) (const QfQuantize *q, const float *x, uint8_t *y,
+                           size_t n);
+
+  /** y = scale · (float)(x − zero). */
+  void (*dequantize_u8_f32) (const uint8_t *x, float scale, int zero, float *y,
+                             size_t n);
+
+  /** Sums of @pixels × @channels codes: sums[c] = Σ (x − x_zero), exact for
+   * @pixels ≤ 2^23. */
+  void (*sum_u8_s32) (const uint8_t *x, int x_zero, int32_t *sums, int pixels,
+                      int channels);
+
+  /** Output rows @row0 … @row1 − 1 of max pooling; @y points at row @row0.
+   * Borders do not count; every window must hold at least one element. */
+  void (*max_pool_u8) (const QfConvShape *s, const uint8_t *x, uint8_t *y,
+                       int row0, int row1);
+
+  /* float32 ---------------------------------------------------------------- */
+
+  size_t (*conv_f32_packed_size) (const QfConvShape *s);
+  void (*conv_f32_pack) (const QfConvShape *s, const float *w, void *packed);
+  size_t (*conv_f32_scratch_size) (const QfConvShape *s);
+
+  /** As conv_u8s8_s32, with 0 as padding: y = clip(bias[c] + Σ w·x, lo, hi),
+   * the sum in the order kx, ky, channel. @bias may be NULL; @y points at row
+   * @row0. */
+  void (*conv_f32) (const QfConvShape *s, const float *x, const void *packed,
+                    const float *bias, float lo, float hi, float *y, int row0,
+                    int row1, void *scratch);
+
+  /** y = clip(a + b, lo, hi). */
+  void (*add_f32) (const float *a, const float *b, float lo, float hi, float *y,
+                   size_t n);
+
+  /** y = clip(x·mult[c] + add[c], lo, hi); @mult NULL: 1, @add NULL: 0. */
+  void (*affine_f32) (const float *x, const float *mult, const float *add,
+                      float lo, float hi, float *y, int pixels, int channels);
+
+  /** y = 1 / (1 + e^−x). */
+  void (*sigmoid_f32) (const float *x, float *y, size_t n);
+
+  void (*max_pool_f32) (const QfConvShape *s, const float *x, float *y,
+                        int row0, int row1);
+
+  /** y[c] = (Σ x) / @pixels, the sum in the order of the pixels. */
+  void (*mean_f32) (const float *x, float *y, int pixels, int channels);
+
+  /* moving elements of @size 1 or 4 bytes ---------------------------------- */
+
+  /** [rows][cols] to [cols][rows]: columns @col0 … @col1 − 1 of @x; @y points
+   * at its row @col0. NCHW to NHWC: rows are channels, columns pixels. */
+  void (*transpose) (const void *x, int rows, int cols, size_t size, void *y,
+                     int col0, int col1);
+
+  /** Nearest neighbour by whole factors: output rows @row0 … @row1 − 1 of
+   * y[oy][ox] = x[oy / scale_h][ox / scale_w], @c channels; @y points at row
+   * @row0. */
+  void (*resize_nearest) (const void *x, int in_w, int c, size_t size,
+                          int scale_h, int scale_w, void *y, int row0,
+                          int row1);
 } QfKernels;
 
 /** The table for this processor, chosen once; the environment variable QF_CPU

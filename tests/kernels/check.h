@@ -27,5 +27,23 @@ void check_weights (QfRng *rng, int8_t *p, size_t n, int worst);
 
 #define CHECK_FAIL(...) (printf ("# " __VA_ARGS__), printf ("\n"), 0)
 
+/** Shapes of a convolution: @kind 0 dense, 1 of 1x1, 2 depthwise, 3 grouped. */
+QfConvShape check_shape_random (QfRng *rng, int kind);
+void check_print_shape (const QfConvShape *s);
+
 int check_conv (const QfKernels *k, QfRng *rng);
 int check_requant (const QfKernels *k, QfRng *rng);
+int check_add_u8 (const QfKernels *k, QfRng *rng);
+int check_lookup_u8 (const QfKernels *k, QfRng *rng);
+int check_quantize_f32_u8 (const QfKernels *k, QfRng *rng);
+int check_dequantize_u8_f32 (const QfKernels *k, QfRng *rng);
+int check_sum_u8_s32 (const QfKernels *k, QfRng *rng);
+int check_max_pool_u8 (const QfKernels *k, QfRng *rng);
+int check_conv_f32 (const QfKernels *k, QfRng *rng);
+int check_add_f32 (const QfKernels *k, QfRng *rng);
+int check_affine_f32 (const QfKernels *k, QfRng *rng);
+int check_sigmoid_f32 (const QfKernels *k, QfRng *rng);
+int check_max_pool_f32 (const QfKernels *k, QfRng *rng);
+int check_mean_f32 (const QfKernels *k, QfRng *rng);
+int check_transpose (const QfKernels *k, QfRng *rng);
+int check_resize_nearest (const QfKernels *k, QfRng *rng);

@@ -32,8 +32,8 @@ naive (const QfConvShape *s, const uint8_t *x, int zero, const int8_t *w,
       }
 }
 
-static void
-print_shape (const QfConvShape *s)
+void
+check_print_shape (const QfConvShape *s)
 {
   printf ("# in %dx%dx%d out %dx%dx%d kernel %dx%d stride %d,%d pad %d,%d "
           "dilation %d,%d groups %d\n",
@@ -76,7 +76,7 @@ check_shape (const QfKernels *k, QfRng *rng, const QfConvShape *s, int worst)
   ok &= check_free (packed, "packed") & check_free (scratch, "scratch");
   free (want);
   if (!ok)
-    print_shape (s);
+    check_print_shape (s);
   return ok;
 }
 
@@ -86,8 +86,8 @@ outputs (int in, int pad, int kernel, int stride, int dilation)
   return (in + pad - ((kernel - 1) * dilation + 1)) / stride + 1;
 }
 
-static QfConvShape
-random_shape (QfRng *rng, int kind)
+QfConvShape
+check_shape_random (QfRng *rng, int kind)
 {
   QfConvShape s;
   int pad_b, pad_r, many = check_int (rng, 0, 9) == 0;
@@ -140,7 +140,7 @@ check_conv (const QfKernels *k, QfRng *rng)
       if (!check_shape (k, rng, &special[i], worst))
         return 0;
   for (int i = 0; i < 400; i++) {
-    QfConvShape s = random_shape (rng, i % 4);
+    QfConvShape s = check_shape_random (rng, i % 4);
 
     if (!check_shape (k, rng, &s, i % 5 == 0))
       return 0;

@@ -14,6 +14,23 @@
 #define CHECK_conv_u8s8_scratch_size check_conv
 #define CHECK_conv_u8s8_s32 check_conv
 #define CHECK_requant_s32_u8 check_requant
+#define CHECK_add_u8 check_add_u8
+#define CHECK_lookup_u8 check_lookup_u8
+#define CHECK_quantize_f32_u8 check_quantize_f32_u8
+#define CHECK_dequantize_u8_f32 check_dequantize_u8_f32
+#define CHECK_sum_u8_s32 check_sum_u8_s32
+#define CHECK_max_pool_u8 check_max_pool_u8
+#define CHECK_conv_f32_packed_size check_conv_f32
+#define CHECK_conv_f32_pack check_conv_f32
+#define CHECK_conv_f32_scratch_size check_conv_f32
+#define CHECK_conv_f32 check_conv_f32
+#define CHECK_add_f32 check_add_f32
+#define CHECK_affine_f32 check_affine_f32
+#define CHECK_sigmoid_f32 check_sigmoid_f32
+#define CHECK_max_pool_f32 check_max_pool_f32
+#define CHECK_mean_f32 check_mean_f32
+#define CHECK_transpose check_transpose
+#define CHECK_resize_nearest check_resize_nearest
 
 static const struct
 {

@@ -14,9 +14,9 @@
 
 /* One register tile: MR rows by two vectors. The vector type is GNU C's, which
  * gcc and clang lower to whatever the tier has. */
-#if defined (__AVX512F__)
+#if defined(__AVX512F__)
 #define VL 16
-#elif defined (__AVX__)
+#elif defined(__AVX__)
 #define VL 8
 #else
 #define VL 4
@@ -44,7 +44,7 @@ store (float *p, Vec v)
 /* MR rows, NR columns. */
 static void
 tile_full (int k, const float *a, ptrdiff_t a_row, ptrdiff_t a_col,
-    const float *b, ptrdiff_t ldb, float *c, ptrdiff_t ldc)
+           const float *b, ptrdiff_t ldb, float *c, ptrdiff_t ldc)
 {
   const float *a0 = a, *a1 = a + a_row, *a2 = a + 2 * a_row,
               *a3 = a + 3 * a_row;
@@ -84,7 +84,7 @@ tile_full (int k, const float *a, ptrdiff_t a_row, ptrdiff_t a_col,
 /* One row, one vector. */
 static void
 tile_vector (int k, const float *a, ptrdiff_t a_col, const float *b,
-    ptrdiff_t ldb, float *c)
+             ptrdiff_t ldb, float *c)
 {
   Vec s = load (c);
 
@@ -96,7 +96,7 @@ tile_vector (int k, const float *a, ptrdiff_t a_col, const float *b,
 /* One row, @n < VL columns. */
 static void
 tile_scalar (int n, int k, const float *a, ptrdiff_t a_col, const float *b,
-    ptrdiff_t ldb, float *c)
+             ptrdiff_t ldb, float *c)
 {
   for (int j = 0; j < n; j++) {
     float s = c[j];
@@ -109,7 +109,7 @@ tile_scalar (int n, int k, const float *a, ptrdiff_t a_col, const float *b,
 
 static void
 rows (int m, int n, int k, const float *a, ptrdiff_t a_row, ptrdiff_t a_col,
-    const float *b, ptrdiff_t ldb, float *c, ptrdiff_t ldc)
+      const float *b, ptrdiff_t ldb, float *c, ptrdiff_t ldc)
 {
   for (int i = 0; i < m; i++) {
     const float *ai = a + i * a_row;
@@ -124,18 +124,18 @@ rows (int m, int n, int k, const float *a, ptrdiff_t a_row, ptrdiff_t a_col,
 }
 
 static void
-gemm_f32 (int m, int n, int k, const float *a, ptrdiff_t a_row,
-    ptrdiff_t a_col, const float *b, ptrdiff_t ldb, float *c, ptrdiff_t ldc)
+gemm_f32 (int m, int n, int k, const float *a, ptrdiff_t a_row, ptrdiff_t a_col,
+          const float *b, ptrdiff_t ldb, float *c, ptrdiff_t ldc)
 {
   int full_n = n - n % NR, i;
 
   for (i = 0; i + MR <= m; i += MR) {
     for (int j = 0; j < full_n; j += NR)
       tile_full (k, a + i * a_row, a_row, a_col, b + j, ldb, c + i * ldc + j,
-          ldc);
+                 ldc);
     if (full_n < n)
       rows (MR, n - full_n, k, a + i * a_row, a_row, a_col, b + full_n, ldb,
-          c + i * ldc + full_n, ldc);
+            c + i * ldc + full_n, ldc);
   }
   if (i < m)
     rows (m - i, n, k, a + i * a_row, a_row, a_col, b, ldb, c + i * ldc, ldc);
@@ -143,23 +143,23 @@ gemm_f32 (int m, int n, int k, const float *a, ptrdiff_t a_row,
 
 static void
 dequant_u8_f32 (const uint8_t *restrict x, int zero, float scale,
-    float *restrict y, int n)
+                float *restrict y, int n)
 {
   for (int i = 0; i < n; i++)
-    y[i] = scale * (float) ((int) x[i] - zero);
+    y[i] = scale * (float)((int)x[i] - zero);
 }
 
 static void
 stats_s32 (const int32_t *restrict a, int pixels, int channels,
-    int64_t *restrict sum, int64_t *restrict sum2, int32_t *restrict min,
-    int32_t *restrict max)
+           int64_t *restrict sum, int64_t *restrict sum2, int32_t *restrict min,
+           int32_t *restrict max)
 {
   for (int p = 0; p < pixels; p++, a += channels)
     for (int c = 0; c < channels; c++) {
       int32_t v = a[c];
 
       sum[c] += v;
-      sum2[c] += (int64_t) v * v;
+      sum2[c] += (int64_t)v * v;
       min[c] = v < min[c] ? v : min[c];
       max[c] = v > max[c] ? v : max[c];
     }
@@ -167,16 +167,16 @@ stats_s32 (const int32_t *restrict a, int pixels, int channels,
 
 static void
 dz_xhat_u8 (const uint8_t *restrict codes, int lo, int hi,
-    const float *restrict grad, const int32_t *restrict a,
-    const float *restrict k, const float *restrict b, float *restrict dz,
-    float *restrict xhat, int pixels, int channels)
+            const float *restrict grad, const int32_t *restrict a,
+            const float *restrict k, const float *restrict b,
+            float *restrict dz, float *restrict xhat, int pixels, int channels)
 {
   for (int p = 0; p < pixels; p++) {
     for (int c = 0; c < channels; c++) {
       int code = codes[c];
 
       dz[c] = code > lo && code < hi ? grad[c] : 0.0f;
-      xhat[c] = (float) a[c] * k[c] + b[c];
+      xhat[c] = (float)a[c] * k[c] + b[c];
     }
     codes += channels;
     grad += channels;
@@ -188,7 +188,7 @@ dz_xhat_u8 (const uint8_t *restrict codes, int lo, int hi,
 
 static void
 bn_sums_f32 (const float *restrict dz, const float *restrict xhat, int pixels,
-    int channels, float *restrict s1, float *restrict s2)
+             int channels, float *restrict s1, float *restrict s2)
 {
   for (int p = 0; p < pixels; p++, dz += channels, xhat += channels)
     for (int c = 0; c < channels; c++) {
@@ -199,8 +199,8 @@ bn_sums_f32 (const float *restrict dz, const float *restrict xhat, int pixels,
 
 static void
 bn_dy_f32 (float *restrict dz, const float *restrict xhat,
-    const float *restrict g, const float *restrict m1,
-    const float *restrict m2, int pixels, int channels)
+           const float *restrict g, const float *restrict m1,
+           const float *restrict m2, int pixels, int channels)
 {
   for (int p = 0; p < pixels; p++, dz += channels, xhat += channels)
     for (int c = 0; c < channels; c++)

@@ -3,6 +3,9 @@
 #include "kernels/kernel-list.h"
 #include "kernels/tables.h"
 #include "kernels/c/conv.h"
+#include "kernels/c/eltwise.h"
+#include "kernels/c/move.h"
+#include "kernels/c/pool.h"
 #include "kernels/c/requant.h"
 
 void
