@@ -84,6 +84,8 @@ typedef struct
   int scale_h, scale_w; /* Resize */
   QfActivation act;     /* fused */
   float act_lo, act_hi; /* fused, in real values */
+  float act_scale;      /* QF_ACT_SIGMOID on codes: quantization of the result */
+  int act_zero;         /* before the table, from its own QuantizeLinear */
 } QfNode;
 
 typedef struct
