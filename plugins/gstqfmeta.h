@@ -23,8 +23,8 @@ typedef struct
   gint label_id;     /**< −1: not known */
   GQuark label;      /**< name of the class, 0: none */
   gint id;           /**< of the object (a track), 0: none */
-  gint roi_id;       /**< id of the region-of-interest meta (and, on GStreamer ≥
-                          1.24, of the analytics ODMtd) written for it; −1: none */
+  gint roi_id; /**< id of the region-of-interest meta (and, on GStreamer ≥
+                    1.24, of the analytics ODMtd) written for it; −1: none */
   guint n_points;
   QfuseKeyPoint *points; /**< owned by the meta */
 } QfuseDetection;

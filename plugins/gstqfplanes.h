@@ -10,8 +10,8 @@
 G_BEGIN_DECLS
 
 /* Raw formats that every element of ours takes. */
-#define GST_QF_FORMATS                                                        \
-  "{ GRAY8, I420, YV12, NV12, NV21, Y42B, Y444, YUY2, UYVY, RGB, BGR, RGBx, " \
+#define GST_QF_FORMATS                                                         \
+  "{ GRAY8, I420, YV12, NV12, NV21, Y42B, Y444, YUY2, UYVY, RGB, BGR, RGBx, "  \
   "BGRx, xRGB, xBGR, RGBA, BGRA, ARGB, ABGR, I420_10LE, P010_10LE }"
 
 /** What a model wants to see. */
@@ -24,8 +24,8 @@ typedef struct
 } GstQfWant;
 
 /** Reads the want from a model's metadata and input shape. */
-gboolean gst_qf_want_from_model (GstQfWant *want, const QfModel *model,
-    GError **error);
+gboolean gst_qf_want_from_model (
+    GstQfWant *want, const QfModel *model, GError **error);
 
 gboolean gst_qf_want_equal (const GstQfWant *a, const GstQfWant *b);
 
@@ -39,14 +39,21 @@ void gst_qf_planer_free (GstQfPlaner *p);
 /** New caps: forgets the past where pixels change meaning. */
 void gst_qf_planer_set_info (GstQfPlaner *p, const GstVideoInfo *info);
 
-/** Forgets the past where DESIGN says so: call for every event of the sink pad. */
+/** Forgets the past where DESIGN says so: call for every event of the sink pad.
+ */
 void gst_qf_planer_event (GstQfPlaner *p, GstEvent *event);
 
 /** Takes the next frame (crop meta honoured) and writes its planes to @out
  * [planes][height][width], or only remembers it where @out is NULL. @time: its
  * stream time or GST_CLOCK_TIME_NONE. */
-void gst_qf_planer_push (GstQfPlaner *p, GstVideoFrame *frame,
-    GstClockTime time, guint8 *out);
+void gst_qf_planer_push (
+    GstQfPlaner *p, GstVideoFrame *frame, GstClockTime time, guint8 *out);
+
+/** Forgets the past: for a caller that left frames out. */
+void gst_qf_planer_forget (GstQfPlaner *p);
+
+/** Bytes that gst_qf_planer_push() writes. */
+gsize gst_qf_want_size (const GstQfWant *want);
 
 /** How the last frame lies in the input. */
 const QfGeometry *gst_qf_planer_geometry (const GstQfPlaner *p);

@@ -1,0 +1,35 @@
+/* GStreamer qfuse: a loaded model, ready to run on planes.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "gstqfmeta-private.h"
+#include "gstqfplanes.h"
+
+G_BEGIN_DECLS
+
+/** Model, engine and decoder; reference-counted, so that a new one can take its
+ * place while a frame is in work. One thread at a time may run it. */
+typedef struct _GstQfNetwork GstQfNetwork;
+
+/** Loads @path. @threads 0: as many as the affinity mask allows. */
+GstQfNetwork *gst_qf_network_new (
+    const gchar *path, gint threads, GError **error);
+GstQfNetwork *gst_qf_network_ref (GstQfNetwork *n);
+void gst_qf_network_unref (GstQfNetwork *n);
+
+const GstQfWant *gst_qf_network_want (const GstQfNetwork *n);
+
+/** Where the planes of the next run are to be written, gst_qf_want_size()
+ * bytes. */
+guint8 *gst_qf_network_input (GstQfNetwork *n);
+
+/** Runs on the input and puts what it finds into @found (overwritten), in
+ * pixels of the picture that @geometry tells of. @threshold, @iou < 0: the
+ * model's own.
+ * @max 0: no limit. */
+void gst_qf_network_run (GstQfNetwork *n, const QfGeometry *geometry,
+    gfloat threshold, gfloat iou, gint max, GstQfFound *found);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (GstQfNetwork, gst_qf_network_unref)
+
+G_END_DECLS

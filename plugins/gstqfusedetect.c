@@ -1,0 +1,632 @@
+/* GStreamer qfuse: qfusedetect runs a network on a stream.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/**
+ * SECTION:element-qfusedetect
+ * @title: qfusedetect
+ * @see_also: framediff, qfuseoverlay, qfusewrite
+ *
+ * Runs a network on each frame and attaches what it finds: boxes with a class
+ * and a score, or an action of the whole picture. The picture itself passes
+ * untouched.
+ *
+ * What the network sees stands in the model file: the picture (`Y`, or
+ * `R,G,B`), differences to earlier pictures (`D1`), or both. The element
+ * computes these planes itself; behind a `framediff output=planes` it takes
+ * them from there.
+ *
+ * Detections are written as QfuseDetectionsMeta (see gstqfmeta.h), as
+ * GstVideoRegionOfInterestMeta with a `detection` parameter, and on GStreamer
+ * 1.24 or newer as GstAnalyticsRelationMeta.
+ *
+ * ## Example launch line
+ * |[
+ * gst-launch-1.0 filesrc location=vtest.avi ! decodebin ! videoconvert ! \
+ *     qfusedetect model-file=models/pedestrian.onnx ! qfuseoverlay ! \
+ *     videoconvert ! autovideosink
+ * ]| Draws boxes round the people of a recording.
+ */
+
+#include "gstqfusedetect.h"
+
+#include "gstqfinplace.h"
+#include "gstqfmeta-private.h"
+#include "gstqfnetwork.h"
+#include "gstqfplanes.h"
+#include "gstqfplanesmeta.h"
+
+GST_DEBUG_CATEGORY_STATIC (qfuse_detect_debug);
+#define GST_CAT_DEFAULT qfuse_detect_debug
+
+#define DEFAULT_THRESHOLD -1
+#define DEFAULT_IOU_THRESHOLD -1
+#define DEFAULT_MAX_DETECTIONS 100
+#define DEFAULT_INTERVAL 1
+#define DEFAULT_THREADS 0
+
+enum
+{
+  PROP_0,
+  PROP_MODEL_FILE,
+  PROP_THRESHOLD,
+  PROP_IOU_THRESHOLD,
+  PROP_MAX_DETECTIONS,
+  PROP_INTERVAL,
+  PROP_THREADS,
+  PROP_STATS
+};
+
+enum
+{
+  SIGNAL_RELOAD,
+  N_SIGNALS
+};
+
+static guint signals[N_SIGNALS];
+
+typedef struct
+{
+  guint64 frames, inferences, detections, upstream_planes, reloads;
+  gint64 network_time, frame_time; /* sums, µs */
+  gint64 last_network_time;
+} Stats;
+
+typedef struct
+{
+  gfloat threshold, iou_threshold;
+  guint max_detections, interval;
+} Settings;
+
+struct _GstQfuseDetect
+{
+  GstBaseTransform parent;
+
+  /* under the object lock */
+  gchar *model_file;
+  guint threads;
+  Settings settings;
+  Stats stats;
+  GstQfNetwork *network; /* NULL while stopped */
+
+  GMutex load_lock; /* one load at a time */
+
+  /* streaming thread */
+  GstVideoInfo info;
+  GstQfNetwork *current; /* what planer and found are for */
+  GstQfPlaner *planer;
+  gboolean planer_idle; /* planes came from upstream, its past is old */
+  gboolean asked;       /* upstream has been told that planes are wanted */
+  guint64 count;        /* frames since the network last had to start anew */
+  GstQfFound found;
+};
+
+static GstStaticPadTemplate sink_template =
+    GST_STATIC_PAD_TEMPLATE ("sink", GST_PAD_SINK, GST_PAD_ALWAYS,
+        GST_STATIC_CAPS (GST_VIDEO_CAPS_MAKE (GST_QF_FORMATS)));
+static GstStaticPadTemplate src_template =
+    GST_STATIC_PAD_TEMPLATE ("src", GST_PAD_SRC, GST_PAD_ALWAYS,
+        GST_STATIC_CAPS (GST_VIDEO_CAPS_MAKE (GST_QF_FORMATS)));
+
+#define gst_qfuse_detect_parent_class parent_class
+G_DEFINE_TYPE (GstQfuseDetect, gst_qfuse_detect, GST_TYPE_BASE_TRANSFORM)
+GST_ELEMENT_REGISTER_DEFINE_WITH_CODE (qfusedetect, "qfusedetect",
+    GST_RANK_NONE, GST_TYPE_QFUSE_DETECT,
+    GST_DEBUG_CATEGORY_INIT (
+        qfuse_detect_debug, "qfusedetect", 0, "runs a network on a stream"))
+
+static GstQfNetwork *
+ref_network (GstQfuseDetect *self)
+{
+  GstQfNetwork *network;
+
+  GST_OBJECT_LOCK (self);
+  network = self->network ? gst_qf_network_ref (self->network) : NULL;
+  GST_OBJECT_UNLOCK (self);
+  return network;
+}
+
+/* Loads the file that the properties name; NULL with @error. */
+static GstQfNetwork *
+load_network (GstQfuseDetect *self, GError **error)
+{
+  g_autofree gchar *path = NULL;
+  guint threads;
+
+  GST_OBJECT_LOCK (self);
+  path = g_strdup (self->model_file);
+  threads = self->threads;
+  GST_OBJECT_UNLOCK (self);
+
+  if (!path || !*path) {
+    g_set_error_literal (error, QF_ERROR, QF_ERROR_ARGUMENT,
+        "No model is set: set the property model-file to an ONNX file.");
+    return NULL;
+  }
+  return gst_qf_network_new (path, (gint) threads, error);
+}
+
+static void
+post_load_error (GstQfuseDetect *self, const GError *error)
+{
+  if (g_error_matches (error, QF_ERROR, QF_ERROR_ARGUMENT))
+    GST_ELEMENT_ERROR (
+        self, RESOURCE, SETTINGS, ("%s", error->message), (NULL));
+  else if (g_error_matches (error, QF_ERROR, QF_ERROR_FILE))
+    GST_ELEMENT_ERROR (self, RESOURCE, OPEN_READ, ("%s", error->message),
+        ("The property model-file must name a readable ONNX file."));
+  else
+    GST_ELEMENT_ERROR (self, RESOURCE, READ, ("%s", error->message),
+        ("The property model-file must name an ONNX file that qfuse can "
+         "run; `qfuse info FILE` tells more."));
+}
+
+static gboolean
+gst_qfuse_detect_start (GstBaseTransform *trans)
+{
+  GstQfuseDetect *self = GST_QFUSE_DETECT (trans);
+  g_autoptr (GError) error = NULL;
+  GstQfNetwork *network;
+
+  g_mutex_lock (&self->load_lock);
+  network = load_network (self, &error);
+  if (network) {
+    GST_OBJECT_LOCK (self);
+    self->network = network;
+    self->stats = (Stats){ 0 };
+    GST_OBJECT_UNLOCK (self);
+  }
+  g_mutex_unlock (&self->load_lock);
+
+  if (!network) {
+    post_load_error (self, error);
+    return FALSE;
+  }
+  self->count = 0;
+  self->asked = FALSE;
+  gst_video_info_init (&self->info);
+  return TRUE;
+}
+
+static gboolean
+gst_qfuse_detect_stop (GstBaseTransform *trans)
+{
+  GstQfuseDetect *self = GST_QFUSE_DETECT (trans);
+  GstQfNetwork *network;
+
+  GST_OBJECT_LOCK (self);
+  network = g_steal_pointer (&self->network);
+  GST_OBJECT_UNLOCK (self);
+  g_clear_pointer (&network, gst_qf_network_unref);
+  g_clear_pointer (&self->current, gst_qf_network_unref);
+  g_clear_pointer (&self->planer, gst_qf_planer_free);
+  gst_qf_found_reset (&self->found);
+  return TRUE;
+}
+
+/* The action signal: a model that cannot be loaded leaves the old one at work.
+ */
+static gboolean
+gst_qfuse_detect_reload (GstQfuseDetect *self)
+{
+  g_autoptr (GError) error = NULL;
+  GstQfNetwork *network, *old = NULL;
+  gboolean started;
+
+  g_mutex_lock (&self->load_lock);
+  GST_OBJECT_LOCK (self);
+  started = self->network != NULL;
+  GST_OBJECT_UNLOCK (self);
+  if (!started) {
+    g_mutex_unlock (&self->load_lock);
+    GST_DEBUG_OBJECT (self, "not started, the model is loaded then");
+    return TRUE;
+  }
+  network = load_network (self, &error);
+  if (network) {
+    GST_OBJECT_LOCK (self);
+    if (self->network) {
+      old = self->network;
+      self->network = network;
+      self->stats.reloads++;
+    } else { /* stopped meanwhile */
+      old = network;
+    }
+    GST_OBJECT_UNLOCK (self);
+  }
+  g_mutex_unlock (&self->load_lock);
+
+  if (!network) {
+    GST_ELEMENT_WARNING (self, RESOURCE, READ,
+        ("The model is not reloaded, the old one goes on: %s", error->message),
+        (NULL));
+    return FALSE;
+  }
+  gst_qf_network_unref (old);
+  GST_INFO_OBJECT (self, "model reloaded");
+  gst_base_transform_reconfigure_sink (GST_BASE_TRANSFORM (self));
+  return TRUE;
+}
+
+static gboolean
+gst_qfuse_detect_set_caps (GstBaseTransform *trans, GstCaps *in, GstCaps *out)
+{
+  GstQfuseDetect *self = GST_QFUSE_DETECT (trans);
+  GstVideoInfo info;
+
+  if (!gst_video_info_from_caps (&info, in)) {
+    GST_ERROR_OBJECT (self, "unusable caps %" GST_PTR_FORMAT, in);
+    return FALSE;
+  }
+  if (info.width > 32767 || info.height > 32767) {
+    GST_ERROR_OBJECT (self, "pictures over 32767 pixels are not supported");
+    return FALSE;
+  }
+  if (info.width != self->info.width || info.height != self->info.height)
+    self->count = 0; /* nothing can be carried over */
+  self->info = info;
+  if (self->planer)
+    gst_qf_planer_set_info (self->planer, &info);
+  return TRUE;
+}
+
+static gboolean
+gst_qfuse_detect_sink_event (GstBaseTransform *trans, GstEvent *event)
+{
+  GstQfuseDetect *self = GST_QFUSE_DETECT (trans);
+
+  switch (GST_EVENT_TYPE (event)) {
+    case GST_EVENT_FLUSH_STOP:
+    case GST_EVENT_STREAM_START:
+    case GST_EVENT_SEGMENT:
+      self->count = 0;
+      if (self->planer)
+        gst_qf_planer_event (self->planer, event);
+      break;
+    default:
+      break;
+  }
+  return GST_BASE_TRANSFORM_CLASS (parent_class)->sink_event (trans, event);
+}
+
+static gboolean
+gst_qfuse_detect_query (
+    GstBaseTransform *trans, GstPadDirection direction, GstQuery *query)
+{
+  GstQfuseDetect *self = GST_QFUSE_DETECT (trans);
+  g_autoptr (GstQfNetwork) network = NULL;
+
+  if (direction != GST_PAD_SINK || !gst_query_is_qf_planes (query))
+    return GST_BASE_TRANSFORM_CLASS (parent_class)
+        ->query (trans, direction, query);
+  network = ref_network (self);
+  return gst_qf_planes_query_answer (query,
+      network ? gst_qf_network_want (network) : NULL,
+      GST_BASE_TRANSFORM_SRC_PAD (trans));
+}
+
+/* Makes the planer for the network that is set now. */
+static void
+use_network (GstQfuseDetect *self, GstQfNetwork *network)
+{
+  GstEvent *segment;
+  gboolean same;
+
+  if (self->current == network)
+    return;
+  same = self->current && self->planer &&
+      gst_qf_want_equal (
+          gst_qf_network_want (self->current), gst_qf_network_want (network));
+  g_clear_pointer (&self->current, gst_qf_network_unref);
+  self->current = gst_qf_network_ref (network);
+  self->count = 0;
+  self->asked = FALSE;
+  if (same)
+    return; /* its past holds for the new weights too */
+
+  g_clear_pointer (&self->planer, gst_qf_planer_free);
+  self->planer = gst_qf_planer_new (gst_qf_network_want (network));
+  gst_qf_planer_set_info (self->planer, &self->info);
+  segment = gst_event_new_segment (&GST_BASE_TRANSFORM (self)->segment);
+  gst_qf_planer_event (self->planer, segment);
+  gst_event_unref (segment);
+  self->planer_idle = FALSE;
+}
+
+/* Planes from upstream into the network's input. */
+static const QfGeometry *
+take_planes (GstQfuseDetect *self, const GstQfPlanesMeta *meta, gboolean run)
+{
+  self->planer_idle = TRUE;
+  if (run)
+    memcpy (gst_qf_network_input (self->current),
+        g_bytes_get_data (meta->planes, NULL), gst_qf_want_size (&meta->want));
+  return &meta->geometry;
+}
+
+/* Computes them here, or with @run FALSE only remembers the picture. NULL: the
+ * buffer cannot be mapped. */
+static const QfGeometry *
+compute_planes (GstQfuseDetect *self, GstBuffer *buffer, gboolean run)
+{
+  GstBaseTransform *trans = GST_BASE_TRANSFORM (self);
+  GstVideoFrame frame;
+
+  if (!self->asked) {
+    self->asked = TRUE;
+    gst_pad_push_event (
+        GST_BASE_TRANSFORM_SINK_PAD (self), gst_qf_planes_event_new ());
+  }
+  if (!gst_video_frame_map (&frame, &self->info, buffer, GST_MAP_READ))
+    return NULL;
+  if (self->planer_idle)
+    gst_qf_planer_forget (self->planer);
+  self->planer_idle = FALSE;
+  gst_qf_planer_push (self->planer, &frame, gst_qf_stream_time (trans, buffer),
+      run ? gst_qf_network_input (self->current) : NULL);
+  gst_video_frame_unmap (&frame);
+  return gst_qf_planer_geometry (self->planer);
+}
+
+static void
+add_stats (GstQfuseDetect *self, gboolean run, gboolean upstream,
+    gint64 network_time, gint64 frame_time)
+{
+  GST_OBJECT_LOCK (self);
+  self->stats.frames++;
+  self->stats.detections += self->found.detections->len;
+  self->stats.frame_time += frame_time;
+  if (upstream)
+    self->stats.upstream_planes++;
+  if (run) {
+    self->stats.inferences++;
+    self->stats.network_time += network_time;
+    self->stats.last_network_time = network_time;
+  }
+  GST_OBJECT_UNLOCK (self);
+}
+
+static GstFlowReturn
+gst_qfuse_detect_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
+{
+  GstQfuseDetect *self = GST_QFUSE_DETECT (trans);
+  g_autoptr (GstQfNetwork) network = NULL;
+  const GstQfPlanesMeta *meta;
+  const QfGeometry *geometry;
+  gint64 start = g_get_monotonic_time (), network_time = 0;
+  Settings set;
+  gboolean run;
+
+  GST_OBJECT_LOCK (self);
+  set = self->settings;
+  network = gst_qf_network_ref (self->network);
+  GST_OBJECT_UNLOCK (self);
+  use_network (self, network);
+
+  run = self->count % set.interval == 0;
+  meta = gst_buffer_get_qf_planes_meta (buffer, gst_qf_network_want (network));
+  geometry =
+      meta ? take_planes (self, meta, run) : compute_planes (self, buffer, run);
+  if (!geometry) {
+    GST_ELEMENT_ERROR (self, STREAM, FAILED,
+        ("A frame cannot be read: its memory does not fit its caps."), (NULL));
+    return GST_FLOW_ERROR;
+  }
+  if (run) {
+    gint64 before = g_get_monotonic_time ();
+
+    gst_qf_network_run (network, geometry, set.threshold, set.iou_threshold,
+        (gint) set.max_detections, &self->found);
+    network_time = g_get_monotonic_time () - before;
+  }
+  self->count++;
+  self->found.carried = !run;
+  gst_qf_found_attach (buffer, &self->found);
+  GST_LOG_OBJECT (self, "%u detections%s", self->found.detections->len,
+      run ? "" : ", carried over");
+  add_stats (
+      self, run, meta != NULL, network_time, g_get_monotonic_time () - start);
+  return GST_FLOW_OK;
+}
+
+/* Called with the object lock. */
+static GstStructure *
+make_stats (const Stats *s)
+{
+  return gst_structure_new ("qfusedetect-stats", "frames", G_TYPE_UINT64,
+      s->frames, "inferences", G_TYPE_UINT64, s->inferences, "detections",
+      G_TYPE_UINT64, s->detections, "upstream-planes", G_TYPE_UINT64,
+      s->upstream_planes, "reloads", G_TYPE_UINT64, s->reloads,
+      "average-network-time", G_TYPE_UINT64,
+      (guint64) (s->inferences ? s->network_time * 1000 / (gint64) s->inferences
+                               : 0),
+      "last-network-time", G_TYPE_UINT64, (guint64) s->last_network_time * 1000,
+      "average-frame-time", G_TYPE_UINT64,
+      (guint64) (s->frames ? s->frame_time * 1000 / (gint64) s->frames : 0),
+      "isa", G_TYPE_STRING, qf_engine_isa (), NULL);
+}
+
+static void
+gst_qfuse_detect_set_property (
+    GObject *object, guint id, const GValue *value, GParamSpec *pspec)
+{
+  GstQfuseDetect *self = GST_QFUSE_DETECT (object);
+
+  GST_OBJECT_LOCK (self);
+  switch (id) {
+    case PROP_MODEL_FILE:
+      g_free (self->model_file);
+      self->model_file = g_value_dup_string (value);
+      break;
+    case PROP_THRESHOLD:
+      self->settings.threshold = g_value_get_float (value);
+      break;
+    case PROP_IOU_THRESHOLD:
+      self->settings.iou_threshold = g_value_get_float (value);
+      break;
+    case PROP_MAX_DETECTIONS:
+      self->settings.max_detections = g_value_get_uint (value);
+      break;
+    case PROP_INTERVAL:
+      self->settings.interval = g_value_get_uint (value);
+      break;
+    case PROP_THREADS:
+      self->threads = g_value_get_uint (value);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+      break;
+  }
+  GST_OBJECT_UNLOCK (self);
+}
+
+static void
+gst_qfuse_detect_get_property (
+    GObject *object, guint id, GValue *value, GParamSpec *pspec)
+{
+  GstQfuseDetect *self = GST_QFUSE_DETECT (object);
+
+  GST_OBJECT_LOCK (self);
+  switch (id) {
+    case PROP_MODEL_FILE:
+      g_value_set_string (value, self->model_file);
+      break;
+    case PROP_THRESHOLD:
+      g_value_set_float (value, self->settings.threshold);
+      break;
+    case PROP_IOU_THRESHOLD:
+      g_value_set_float (value, self->settings.iou_threshold);
+      break;
+    case PROP_MAX_DETECTIONS:
+      g_value_set_uint (value, self->settings.max_detections);
+      break;
+    case PROP_INTERVAL:
+      g_value_set_uint (value, self->settings.interval);
+      break;
+    case PROP_THREADS:
+      g_value_set_uint (value, self->threads);
+      break;
+    case PROP_STATS:
+      g_value_take_boxed (value, make_stats (&self->stats));
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+      break;
+  }
+  GST_OBJECT_UNLOCK (self);
+}
+
+static void
+gst_qfuse_detect_finalize (GObject *object)
+{
+  GstQfuseDetect *self = GST_QFUSE_DETECT (object);
+
+  g_clear_pointer (&self->network, gst_qf_network_unref);
+  g_clear_pointer (&self->current, gst_qf_network_unref);
+  g_clear_pointer (&self->planer, gst_qf_planer_free);
+  gst_qf_found_clear (&self->found);
+  g_mutex_clear (&self->load_lock);
+  g_free (self->model_file);
+  G_OBJECT_CLASS (parent_class)->finalize (object);
+}
+
+static void
+install_properties (GObjectClass *object)
+{
+  const GParamFlags ready =
+      G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY;
+  const GParamFlags playing =
+      G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING;
+  const GParamFlags controlled = playing | GST_PARAM_CONTROLLABLE;
+
+  g_object_class_install_property (object, PROP_MODEL_FILE,
+      g_param_spec_string ("model-file", "Model file",
+          "ONNX file of the network; while playing a new one is loaded by the "
+          "action signal reload",
+          NULL, playing));
+  g_object_class_install_property (object, PROP_THRESHOLD,
+      g_param_spec_float ("threshold", "Threshold",
+          "Lowest score of a detection, 0 to 1; -1: what the model says", -1, 1,
+          DEFAULT_THRESHOLD, controlled));
+  g_object_class_install_property (object, PROP_IOU_THRESHOLD,
+      g_param_spec_float ("iou-threshold", "IoU threshold",
+          "Of two boxes of a class that overlap by more than this "
+          "(intersection "
+          "over union, 0 to 1) the weaker goes; -1: what the model says",
+          -1, 1, DEFAULT_IOU_THRESHOLD, controlled));
+  g_object_class_install_property (object, PROP_MAX_DETECTIONS,
+      g_param_spec_uint ("max-detections", "Maximum detections",
+          "Most detections of a frame, the best are kept; 0: no limit", 0,
+          G_MAXINT, DEFAULT_MAX_DETECTIONS, controlled));
+  g_object_class_install_property (object, PROP_INTERVAL,
+      g_param_spec_uint ("interval", "Interval",
+          "Run the network on every n-th frame; the frames between carry the "
+          "last detections over",
+          1, G_MAXINT, DEFAULT_INTERVAL, controlled));
+  g_object_class_install_property (object, PROP_THREADS,
+      g_param_spec_uint ("threads", "Threads",
+          "Threads that run the network; 0: as many as the process may use. "
+          "Takes effect when a model is loaded",
+          0, 1024, DEFAULT_THREADS, ready));
+  g_object_class_install_property (object, PROP_STATS,
+      g_param_spec_boxed ("stats", "Statistics",
+          "Since the start: frames, inferences, detections, upstream-planes "
+          "(frames whose planes came from framediff), reloads; times in "
+          "nanoseconds; the instruction set of the kernels",
+          GST_TYPE_STRUCTURE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
+}
+
+static void
+gst_qfuse_detect_class_init (GstQfuseDetectClass *klass)
+{
+  GObjectClass *object = G_OBJECT_CLASS (klass);
+  GstElementClass *element = GST_ELEMENT_CLASS (klass);
+  GstBaseTransformClass *trans = GST_BASE_TRANSFORM_CLASS (klass);
+
+  object->set_property = gst_qfuse_detect_set_property;
+  object->get_property = gst_qfuse_detect_get_property;
+  object->finalize = gst_qfuse_detect_finalize;
+  install_properties (object);
+
+  /**
+   * GstQfuseDetect::reload:
+   *
+   * Loads model-file anew, while frames go on. A file that cannot be used is
+   * told by a WARNING message, and the old model goes on.
+   *
+   * Returns: whether a new model is in place
+   */
+  signals[SIGNAL_RELOAD] = g_signal_new_class_handler ("reload",
+      G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST | G_SIGNAL_ACTION,
+      G_CALLBACK (gst_qfuse_detect_reload), NULL, NULL, NULL, G_TYPE_BOOLEAN,
+      0);
+
+  gst_element_class_set_static_metadata (element, "Network on video",
+      "Filter/Analyzer/Video",
+      "Runs an int8 network on pictures and their differences and attaches "
+      "detections",
+      "The qfuse project");
+  gst_element_class_add_static_pad_template (element, &sink_template);
+  gst_element_class_add_static_pad_template (element, &src_template);
+
+  gst_qf_in_place_class_init (trans);
+  trans->start = gst_qfuse_detect_start;
+  trans->stop = gst_qfuse_detect_stop;
+  trans->set_caps = gst_qfuse_detect_set_caps;
+  trans->sink_event = gst_qfuse_detect_sink_event;
+  trans->query = gst_qfuse_detect_query;
+  trans->transform_ip = gst_qfuse_detect_transform_ip;
+}
+
+static void
+gst_qfuse_detect_init (GstQfuseDetect *self)
+{
+  self->settings = (Settings){ .threshold = DEFAULT_THRESHOLD,
+    .iou_threshold = DEFAULT_IOU_THRESHOLD,
+    .max_detections = DEFAULT_MAX_DETECTIONS,
+    .interval = DEFAULT_INTERVAL };
+  self->threads = DEFAULT_THREADS;
+  g_mutex_init (&self->load_lock);
+  gst_qf_found_init (&self->found);
+  gst_video_info_init (&self->info);
+  gst_qf_in_place_init (GST_BASE_TRANSFORM (self));
+}
