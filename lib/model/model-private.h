@@ -12,7 +12,7 @@ struct _QfModel
   int refs;
   QfGraph *graph;       /* valid, shapes known, not fused */
   GHashTable *metadata; /* char * → char *, both owned */
-  char **labels;        /* split from qfuse.labels; NULL-terminated, never NULL */
+  char **labels; /* split from qfuse.labels; NULL-terminated, never NULL */
 };
 
 /** Makes a model of @graph (owned from then on), which must be valid. */
@@ -21,5 +21,46 @@ QfModel *qf_model_new (QfGraph *graph);
 /** Reads and writes the protobuf form (onnx.c). */
 QfModel *qf_onnx_read (const guint8 *bytes, gsize size, GError **error);
 GBytes *qf_onnx_write (const QfModel *model, GError **error);
+
+/* validate.c: judges a graph step by step, so that a reader knows the shapes of
+ * what a node reads before it makes the node. */
+
+/** Where a value comes from. */
+typedef enum
+{
+  QF_FROM_NOTHING,    /* nothing has made it yet */
+  QF_FROM_CONSTANT,   /* its elements are known */
+  QF_FROM_WEIGHTS,    /* quantized or dequantized from a constant */
+  QF_FROM_COMPUTATION /* a graph input, or made of one */
+} QfOrigin;
+
+typedef struct
+{
+  QfGraph *graph;
+  GByteArray *origin; /* QfOrigin of each value */
+  gint64 weights;     /* elements of all weights, each use counted */
+} QfCheck;
+
+void qf_check_init (QfCheck *c, QfGraph *graph);
+void qf_check_clear (QfCheck *c);
+QfOrigin qf_check_origin (const QfCheck *c, int value);
+
+/** A new constant or graph input. */
+gboolean qf_check_constant (QfCheck *c, int value, GError **error);
+gboolean qf_check_input (QfCheck *c, int value, GError **error);
+
+/** The next node in topological order; sets dtype and shape of its output. */
+gboolean qf_check_node (QfCheck *c, QfNode *node, GError **error);
+gboolean qf_check_output (QfCheck *c, int value, GError **error);
+
+/** Sets "node 'name' (Op): message" and returns FALSE. */
+gboolean qf_node_error (GError **error, QfErrorCode code, const char *name,
+                        const char *op, const char *format, ...)
+    G_GNUC_PRINTF (5, 6);
+
+/** Reads scale and zero point of a per-tensor QuantizeLinear or
+ * DequantizeLinear; FALSE where it has more than one scale. */
+gboolean qf_node_quantization (const QfGraph *g, const QfNode *n, float *scale,
+                               int *zero);
 
 G_END_DECLS

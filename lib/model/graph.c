@@ -1,0 +1,188 @@
+/* libqfuse: makes, copies and frees graphs.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "model/graph.h"
+
+#include <math.h>
+#include <string.h>
+
+static void
+value_free (gpointer p)
+{
+  QfValue *v = p;
+
+  g_free (v->name);
+  g_free (v->data);
+  g_free (v->scales);
+  g_free (v);
+}
+
+static void
+node_free (gpointer p)
+{
+  QfNode *n = p;
+
+  g_free (n->name);
+  g_free (n->in);
+  g_free (n);
+}
+
+QfGraph *
+qf_graph_new (void)
+{
+  QfGraph *g = g_new0 (QfGraph, 1);
+
+  g->values = g_ptr_array_new_with_free_func (value_free);
+  g->nodes = g_ptr_array_new_with_free_func (node_free);
+  g->inputs = g_array_new (FALSE, FALSE, sizeof (int));
+  g->outputs = g_array_new (FALSE, FALSE, sizeof (int));
+  return g;
+}
+
+void
+qf_graph_free (QfGraph *g)
+{
+  if (!g)
+    return;
+  g_ptr_array_unref (g->values);
+  g_ptr_array_unref (g->nodes);
+  g_array_unref (g->inputs);
+  g_array_unref (g->outputs);
+  g_free (g);
+}
+
+static QfValue *
+value_copy (const QfValue *v)
+{
+  QfValue *c = g_memdup2 (v, sizeof *v);
+  gsize n = v->data ? (gsize)qf_value_elements (v) : 0;
+
+  c->name = g_strdup (v->name);
+  c->data = g_memdup2 (v->data, n * qf_dtype_size (v->dtype));
+  if (v->data && n == 0) /* a constant without elements stays a constant */
+    c->data = g_malloc0 (1);
+  if (v->scales)
+    c->scales = g_memdup2 (v->scales, (gsize)v->dims[0] * sizeof (float));
+  return c;
+}
+
+static QfNode *
+node_copy (const QfNode *n)
+{
+  QfNode *c = g_memdup2 (n, sizeof *n);
+
+  c->name = g_strdup (n->name);
+  c->in = g_memdup2 (n->in, (gsize)n->n_in * sizeof (int));
+  return c;
+}
+
+QfGraph *
+qf_graph_copy (const QfGraph *g)
+{
+  QfGraph *c = qf_graph_new ();
+
+  for (guint i = 0; i < g->values->len; i++)
+    g_ptr_array_add (c->values, value_copy (qf_graph_value (g, (int)i)));
+  for (guint i = 0; i < g->nodes->len; i++)
+    g_ptr_array_add (c->nodes, node_copy (qf_graph_node (g, (int)i)));
+  g_array_append_vals (c->inputs, g->inputs->data, g->inputs->len);
+  g_array_append_vals (c->outputs, g->outputs->data, g->outputs->len);
+  return c;
+}
+
+int
+qf_graph_add_value (QfGraph *g, const char *name, QfDType dtype, int rank,
+                    const gint64 *dims)
+{
+  QfValue *v = g_new0 (QfValue, 1);
+
+  g_assert (rank <= QF_MAX_RANK);
+  v->name = g_strdup (name);
+  v->dtype = dtype;
+  v->rank = rank;
+  for (int i = 0; i < QF_MAX_RANK; i++)
+    v->dims[i] = i < rank ? dims[i] : -1;
+  g_ptr_array_add (g->values, v);
+  return (int)g->values->len - 1;
+}
+
+int
+qf_graph_add_constant (QfGraph *g, const char *name, QfDType dtype, int rank,
+                       const gint64 *dims, const void *data)
+{
+  int i = qf_graph_add_value (g, name, dtype, rank, dims);
+  QfValue *v = qf_graph_value (g, i);
+  gsize bytes = (gsize)qf_value_elements (v) * qf_dtype_size (dtype);
+
+  v->data = g_malloc0 (MAX (bytes, 1));
+  if (bytes)
+    memcpy (v->data, data, bytes);
+  return i;
+}
+
+QfNode *
+qf_graph_add_node (QfGraph *g, QfOp op, const char *out_name, int n_in,
+                   const int *in)
+{
+  QfNode *n = g_new0 (QfNode, 1);
+
+  n->op = op;
+  n->name = g_strdup (out_name);
+  n->n_in = n_in;
+  n->in = g_memdup2 (in, (gsize)n_in * sizeof (int));
+  n->out = qf_graph_add_value (g, out_name, QF_F32, -1, NULL);
+  for (int i = 0; i < 2; i++)
+    n->win.kernel[i] = n->win.stride[i] = n->win.dilation[i] = 1;
+  n->win.groups = 1;
+  n->axis = op == QF_OP_FLATTEN || op == QF_OP_CONCAT ? 1 : 0;
+  n->epsilon = 1e-5f;
+  n->lo = n->act_lo = -INFINITY;
+  n->hi = n->act_hi = INFINITY;
+  n->scale_h = n->scale_w = 1;
+  g_ptr_array_add (g->nodes, n);
+  return n;
+}
+
+const char *
+qf_op_name (QfOp op)
+{
+  static const char *const names[QF_N_OPS] = {
+    [QF_OP_CONV] = "Conv",
+    [QF_OP_BATCH_NORM] = "BatchNormalization",
+    [QF_OP_RELU] = "Relu",
+    [QF_OP_CLIP] = "Clip",
+    [QF_OP_SIGMOID] = "Sigmoid",
+    [QF_OP_ADD] = "Add",
+    [QF_OP_CONCAT] = "Concat",
+    [QF_OP_MAX_POOL] = "MaxPool",
+    [QF_OP_GLOBAL_AVG_POOL] = "GlobalAveragePool",
+    [QF_OP_RESIZE_NEAREST] = "Resize",
+    [QF_OP_GEMM] = "Gemm",
+    [QF_OP_FLATTEN] = "Flatten",
+    [QF_OP_QUANTIZE] = "QuantizeLinear",
+    [QF_OP_DEQUANTIZE] = "DequantizeLinear",
+  };
+
+  return (unsigned)op < QF_N_OPS ? names[op] : "?";
+}
+
+gint64
+qf_graph_macs (const QfGraph *g)
+{
+  gint64 sum = 0;
+
+  for (guint i = 0; i < g->nodes->len; i++) {
+    const QfNode *n = qf_graph_node (g, (int)i);
+    const QfValue *out = qf_graph_value (g, n->out), *w;
+    gint64 macs;
+
+    if (n->op != QF_OP_CONV && n->op != QF_OP_GEMM)
+      continue;
+    w = qf_graph_value (g, n->in[1]);
+    if (out->rank < 0 || w->rank < 1 || w->dims[0] <= 0)
+      continue;
+    /* at most 2^28 outputs of 2^28 products */
+    macs = qf_value_elements (out) * (qf_value_elements (w) / w->dims[0]);
+    sum = sum > G_MAXINT64 - macs ? G_MAXINT64 : sum + macs;
+  }
+  return sum;
+}

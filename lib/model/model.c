@@ -1,0 +1,276 @@
+/* libqfuse: a model: reads and writes files, holds the metadata.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "model/model-private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <glib/gstdio.h>
+
+#define MAX_FILE_SIZE ((gsize)1 << 30)
+
+static void
+split_labels (QfModel *model)
+{
+  const char *text = g_hash_table_lookup (model->metadata, "qfuse.labels");
+  guint n;
+
+  g_strfreev (model->labels);
+  model->labels = g_strsplit (text ? text : "", "\n", -1);
+  n = g_strv_length (model->labels);
+  for (guint i = 0; i < n; i++)
+    g_strchomp (model->labels[i]);
+  while (n > 0 && model->labels[n - 1][0] == '\0')
+    g_clear_pointer (&model->labels[--n], g_free);
+}
+
+QfModel *
+qf_model_new (QfGraph *graph)
+{
+  QfModel *model = g_new0 (QfModel, 1);
+
+  model->refs = 1;
+  model->graph = graph;
+  model->metadata
+      = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  split_labels (model);
+  return model;
+}
+
+QfModel *
+qf_model_ref (QfModel *model)
+{
+  g_atomic_int_inc (&model->refs);
+  return model;
+}
+
+void
+qf_model_unref (QfModel *model)
+{
+  if (!model || !g_atomic_int_dec_and_test (&model->refs))
+    return;
+  qf_graph_free (model->graph);
+  g_hash_table_unref (model->metadata);
+  g_strfreev (model->labels);
+  g_free (model);
+}
+
+/* An ONNX file begins with one of ModelProto's fields: the tag of a number
+ * (1, 5) or of bytes (2, 3, 4, 6, 7, 8, 14, 20, 25). */
+static gboolean
+looks_like_onnx (const guint8 *b, gsize size)
+{
+  static const guint8 tags[]
+      = { 0x08, 0x12, 0x1a, 0x22, 0x28, 0x32, 0x3a, 0x42, 0x72, 0xa2, 0xca };
+
+  return size > 1 && memchr (tags, b[0], sizeof tags) != NULL;
+}
+
+/* Reads @size bytes from @fd; stops at once where the file is none of ours. */
+static guint8 *
+read_all (int fd, gsize size, GError **error)
+{
+  g_autofree guint8 *bytes = g_try_malloc (size);
+  gsize done = 0;
+
+  if (!bytes) {
+    g_set_error (error, QF_ERROR, QF_ERROR_FILE,
+                 "no memory for its %" G_GSIZE_FORMAT " bytes", size);
+    return NULL;
+  }
+  while (done < size) {
+    gsize want = done ? MIN (size - done, (gsize)1 << 26) : MIN (size, 64);
+    gssize got = read (fd, bytes + done, want);
+
+    if (got < 0 && errno == EINTR)
+      continue;
+    if (got <= 0) {
+      g_set_error (error, QF_ERROR, QF_ERROR_FILE, "cannot be read: %s",
+                   got < 0 ? g_strerror (errno)
+                           : "it became shorter meanwhile");
+      return NULL;
+    }
+    if (done == 0 && !looks_like_onnx (bytes, (gsize)got)) {
+      g_set_error (error, QF_ERROR, QF_ERROR_FORMAT, "is not an ONNX file");
+      return NULL;
+    }
+    done += (gsize)got;
+  }
+  return g_steal_pointer (&bytes);
+}
+
+static QfModel *
+load_fd (int fd, GError **error)
+{
+  g_autofree guint8 *bytes = NULL;
+  struct stat st;
+
+  if (fstat (fd, &st) < 0 || !S_ISREG (st.st_mode)) {
+    g_set_error (error, QF_ERROR, QF_ERROR_FILE, "is not a regular file");
+    return NULL;
+  }
+  if (st.st_size == 0) {
+    g_set_error (error, QF_ERROR, QF_ERROR_FORMAT, "is empty");
+    return NULL;
+  }
+  if ((guint64)st.st_size > MAX_FILE_SIZE) {
+    g_set_error (error, QF_ERROR, QF_ERROR_FORMAT,
+                 "is larger than 1 GiB, the most that a model may have");
+    return NULL;
+  }
+  bytes = read_all (fd, (gsize)st.st_size, error);
+  return bytes ? qf_onnx_read (bytes, (gsize)st.st_size, error) : NULL;
+}
+
+QfModel *
+qf_model_load (const char *path, GError **error)
+{
+  QfModel *model;
+  /* O_NONBLOCK: a FIFO must not hold us up before fstat() sees what it is */
+  int fd = g_open (path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);
+
+  if (fd < 0) {
+    g_set_error (error, QF_ERROR, QF_ERROR_FILE, "%s: cannot be opened: %s",
+                 path, g_strerror (errno));
+    return NULL;
+  }
+  model = load_fd (fd, error);
+  close (fd);
+  if (!model)
+    g_prefix_error (error, "%s: ", path);
+  return model;
+}
+
+QfModel *
+qf_model_load_bytes (GBytes *bytes, const char *name, GError **error)
+{
+  QfModel *model = NULL;
+  gsize size;
+  const guint8 *data = g_bytes_get_data (bytes, &size);
+
+  if (size == 0)
+    g_set_error (error, QF_ERROR, QF_ERROR_FORMAT, "is empty");
+  else if (size > MAX_FILE_SIZE)
+    g_set_error (error, QF_ERROR, QF_ERROR_FORMAT,
+                 "is larger than 1 GiB, the most that a model may have");
+  else if (!looks_like_onnx (data, size))
+    g_set_error (error, QF_ERROR, QF_ERROR_FORMAT, "is not an ONNX file");
+  else
+    model = qf_onnx_read (data, size, error);
+  if (!model)
+    g_prefix_error (error, "%s: ", name);
+  return model;
+}
+
+GBytes *
+qf_model_to_bytes (const QfModel *model, GError **error)
+{
+  return qf_onnx_write (model, error);
+}
+
+gboolean
+qf_model_save (const QfModel *model, const char *path, GError **error)
+{
+  g_autoptr (GBytes) bytes = qf_onnx_write (model, error);
+  g_autoptr (GError) err = NULL;
+  const char *data;
+  gsize size;
+
+  if (!bytes) {
+    g_prefix_error (error, "%s: ", path);
+    return FALSE;
+  }
+  data = g_bytes_get_data (bytes, &size);
+  if (!g_file_set_contents_full (path, data, (gssize)size,
+                                 G_FILE_SET_CONTENTS_CONSISTENT
+                                     | G_FILE_SET_CONTENTS_DURABLE,
+                                 0666, &err)) {
+    g_set_error (error, QF_ERROR, QF_ERROR_FILE, "%s: cannot be written: %s",
+                 path, err->message);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+const char *
+qf_model_get (const QfModel *model, const char *key)
+{
+  return g_hash_table_lookup (model->metadata, key);
+}
+
+double
+qf_model_get_double (const QfModel *model, const char *key, double fallback)
+{
+  const char *text = qf_model_get (model, key);
+  char *end;
+  double x;
+
+  if (!text)
+    return fallback;
+  x = g_ascii_strtod (text, &end);
+  while (g_ascii_isspace (*end))
+    end++;
+  return end == text || *end || !isfinite (x) ? fallback : x;
+}
+
+void
+qf_model_set (QfModel *model, const char *key, const char *value)
+{
+  if (value)
+    g_hash_table_replace (model->metadata, g_strdup (key), g_strdup (value));
+  else
+    g_hash_table_remove (model->metadata, key);
+  if (strcmp (key, "qfuse.labels") == 0)
+    split_labels (model);
+}
+
+GList *
+qf_model_keys (const QfModel *model)
+{
+  return g_list_sort (g_hash_table_get_keys (model->metadata),
+                      (GCompareFunc)strcmp);
+}
+
+int
+qf_model_n_labels (const QfModel *model)
+{
+  return (int)g_strv_length (model->labels);
+}
+
+const char *
+qf_model_label (const QfModel *model, int i)
+{
+  if (i < 0 || i >= qf_model_n_labels (model) || !model->labels[i][0])
+    return NULL;
+  return model->labels[i];
+}
+
+int
+qf_model_find_label (const QfModel *model, const char *label)
+{
+  for (int i = 0; label[0] && model->labels[i]; i++)
+    if (strcmp (model->labels[i], label) == 0)
+      return i;
+  return -1;
+}
+
+void
+qf_model_input_shape (const QfModel *model, int *c, int *h, int *w)
+{
+  const QfValue *v = qf_graph_value (
+      model->graph, g_array_index (model->graph->inputs, int, 0));
+
+  *c = v->rank > 1 ? (int)v->dims[1] : 1;
+  *h = v->rank > 2 ? (int)v->dims[2] : 1;
+  *w = v->rank > 3 ? (int)v->dims[3] : 1;
+}
+
+gint64
+qf_model_macs (const QfModel *model)
+{
+  return qf_graph_macs (model->graph);
+}

@@ -1,0 +1,391 @@
+/* libqfuse: writes ONNX files.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "model/onnx-private.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Protobuf structures point into the graph; the rest of what they point to
+ * belongs to the writer. */
+typedef struct
+{
+  const QfGraph *graph;
+  GPtrArray *memory;       /* freed at the end */
+  GPtrArray *initializers; /* Onnx__TensorProto * */
+  GPtrArray *nodes;        /* Onnx__NodeProto * */
+  GHashTable *names;       /* of values, to keep new ones apart */
+} Writer;
+
+static gpointer
+keep (Writer *w, gpointer p)
+{
+  g_ptr_array_add (w->memory, p);
+  return p;
+}
+
+#define KEEP_NEW(w, type, n) ((type *)keep (w, g_new0 (type, (n) + 1)))
+
+static char *
+unique_name (Writer *w, const char *stem, const char *suffix)
+{
+  char *name = g_strconcat (stem, suffix, NULL);
+
+  for (int i = 2; g_hash_table_contains (w->names, name); i++) {
+    g_free (name);
+    name = g_strdup_printf ("%s%s_%d", stem, suffix, i);
+  }
+  g_hash_table_add (w->names, keep (w, name));
+  return name;
+}
+
+static void
+add_initializer (Writer *w, char *name, QfDType dtype, int rank,
+                 const gint64 *dims, void *data, gsize n)
+{
+  Onnx__TensorProto *t = KEEP_NEW (w, Onnx__TensorProto, 1);
+
+  onnx__tensor_proto__init (t);
+  t->name = name;
+  t->has_data_type = TRUE;
+  t->data_type = qf_onnx_data_type (dtype);
+  t->n_dims = (gsize)rank;
+  t->dims = keep (w, g_memdup2 (dims, (gsize)rank * sizeof *dims));
+  t->has_raw_data = TRUE;
+  t->raw_data.len = n * qf_dtype_size (dtype);
+  t->raw_data.data = data;
+#if G_BYTE_ORDER == G_BIG_ENDIAN
+  t->raw_data.data = keep (w, g_memdup2 (data, t->raw_data.len));
+  qf_onnx_swap (dtype, t->raw_data.data, n);
+#endif
+  g_ptr_array_add (w->initializers, t);
+}
+
+/* A small float constant that the graph holds as an attribute. */
+static char *
+add_floats (Writer *w, const char *stem, const char *suffix, int rank, int n,
+            const float *x)
+{
+  char *name = unique_name (w, stem, suffix);
+  gint64 dims[1] = { n };
+
+  add_initializer (w, name, QF_F32, rank, dims,
+                   keep (w, g_memdup2 (x, (gsize)n * sizeof *x)), (gsize)n);
+  return name;
+}
+
+/* ---- attributes --------------------------------------------------------- */
+
+static Onnx__AttributeProto *
+add_attribute (Writer *w, Onnx__NodeProto *node, const char *name, int type)
+{
+  Onnx__AttributeProto *a = KEEP_NEW (w, Onnx__AttributeProto, 1);
+
+  onnx__attribute_proto__init (a);
+  a->name = (char *)name;
+  a->has_type = TRUE;
+  a->type = type;
+  if (!node->attribute) /* room for the most that a node has */
+    node->attribute = KEEP_NEW (w, Onnx__AttributeProto *, 8);
+  node->attribute[node->n_attribute++] = a;
+  return a;
+}
+
+static void
+add_int (Writer *w, Onnx__NodeProto *node, const char *name, int value)
+{
+  Onnx__AttributeProto *a = add_attribute (w, node, name, QF_ONNX_ATTR_INT);
+
+  a->has_i = TRUE;
+  a->i = value;
+}
+
+static void
+add_float (Writer *w, Onnx__NodeProto *node, const char *name, float value)
+{
+  Onnx__AttributeProto *a = add_attribute (w, node, name, QF_ONNX_ATTR_FLOAT);
+
+  a->has_f = TRUE;
+  a->f = value;
+}
+
+static void
+add_ints (Writer *w, Onnx__NodeProto *node, const char *name, int n,
+          const int *values)
+{
+  Onnx__AttributeProto *a = add_attribute (w, node, name, QF_ONNX_ATTR_INTS);
+
+  a->n_ints = (gsize)n;
+  a->ints = KEEP_NEW (w, gint64, n);
+  for (int i = 0; i < n; i++)
+    a->ints[i] = values[i];
+}
+
+static void
+add_text (Writer *w, Onnx__NodeProto *node, const char *name, const char *text)
+{
+  Onnx__AttributeProto *a = add_attribute (w, node, name, QF_ONNX_ATTR_STRING);
+
+  a->has_s = TRUE;
+  a->s.len = strlen (text);
+  a->s.data = (guint8 *)text;
+}
+
+/* ---- nodes -------------------------------------------------------------- */
+
+static void
+write_window (Writer *w, Onnx__NodeProto *node, const QfNode *n)
+{
+  add_ints (w, node, "kernel_shape", 2, n->win.kernel);
+  add_ints (w, node, "strides", 2, n->win.stride);
+  add_ints (w, node, "dilations", 2, n->win.dilation);
+  add_ints (w, node, "pads", 4, n->win.pad);
+  if (n->op == QF_OP_CONV)
+    add_int (w, node, "group", n->win.groups);
+}
+
+static void
+write_clip (Writer *w, Onnx__NodeProto *node, const QfNode *n)
+{
+  node->n_input = 3;
+  node->input[1] = isinf (n->lo)
+                       ? (char *)""
+                       : add_floats (w, n->name, "_min", 0, 1, &n->lo);
+  node->input[2] = isinf (n->hi)
+                       ? (char *)""
+                       : add_floats (w, n->name, "_max", 0, 1, &n->hi);
+  while (node->input[node->n_input - 1][0] == '\0')
+    node->n_input--;
+}
+
+static void
+write_resize (Writer *w, Onnx__NodeProto *node, const QfNode *n)
+{
+  float scales[4] = { 1, 1, (float)n->scale_h, (float)n->scale_w };
+
+  node->n_input = 3;
+  node->input[1] = (char *)"";
+  node->input[2] = add_floats (w, n->name, "_scales", 1, 4, scales);
+  add_text (w, node, "mode", "nearest");
+  add_text (w, node, "coordinate_transformation_mode", "asymmetric");
+  add_text (w, node, "nearest_mode", "floor");
+}
+
+static void
+write_attributes (Writer *w, Onnx__NodeProto *node, const QfNode *n)
+{
+  switch (n->op) {
+    case QF_OP_CONV:
+    case QF_OP_MAX_POOL:
+      write_window (w, node, n);
+      break;
+    case QF_OP_BATCH_NORM:
+      add_float (w, node, "epsilon", n->epsilon);
+      break;
+    case QF_OP_CLIP:
+      write_clip (w, node, n);
+      break;
+    case QF_OP_CONCAT:
+    case QF_OP_FLATTEN:
+      add_int (w, node, "axis", n->axis);
+      break;
+    case QF_OP_RESIZE_NEAREST:
+      write_resize (w, node, n);
+      break;
+    case QF_OP_GEMM:
+      add_int (w, node, "transB", 1);
+      break;
+    case QF_OP_QUANTIZE:
+    case QF_OP_DEQUANTIZE:
+      if (qf_value_elements (qf_graph_value (w->graph, n->in[1])) > 1)
+        add_int (w, node, "axis", n->axis);
+      break;
+    default:
+      break;
+  }
+}
+
+static void
+write_node (Writer *w, const QfNode *n)
+{
+  Onnx__NodeProto *node = KEEP_NEW (w, Onnx__NodeProto, 1);
+
+  onnx__node_proto__init (node);
+  node->name = n->name;
+  node->op_type = (char *)qf_op_name (n->op);
+  node->n_input = (gsize)n->n_in;
+  node->input = KEEP_NEW (w, char *, n->n_in + 3); /* Clip, Resize add some */
+  for (int i = 0; i < n->n_in; i++)
+    node->input[i]
+        = n->in[i] < 0 ? (char *)"" : qf_graph_value (w->graph, n->in[i])->name;
+  node->n_output = 1;
+  node->output = KEEP_NEW (w, char *, 1);
+  node->output[0] = qf_graph_value (w->graph, n->out)->name;
+  write_attributes (w, node, n);
+  while (node->n_input > 0 && node->input[node->n_input - 1][0] == '\0')
+    node->n_input--;
+  g_ptr_array_add (w->nodes, node);
+}
+
+/* ---- the model ---------------------------------------------------------- */
+
+static Onnx__ValueInfoProto **
+write_ends (Writer *w, const GArray *ends)
+{
+  Onnx__ValueInfoProto **infos
+      = KEEP_NEW (w, Onnx__ValueInfoProto *, ends->len);
+
+  for (guint i = 0; i < ends->len; i++) {
+    const QfValue *v = qf_graph_value (w->graph, g_array_index (ends, int, i));
+    Onnx__ValueInfoProto *info = KEEP_NEW (w, Onnx__ValueInfoProto, 1);
+    Onnx__TypeProto *type = KEEP_NEW (w, Onnx__TypeProto, 1);
+    Onnx__TypeProto__Tensor *tensor = KEEP_NEW (w, Onnx__TypeProto__Tensor, 1);
+    Onnx__TensorShapeProto *shape = KEEP_NEW (w, Onnx__TensorShapeProto, 1);
+
+    onnx__value_info_proto__init (info);
+    onnx__type_proto__init (type);
+    onnx__type_proto__tensor__init (tensor);
+    onnx__tensor_shape_proto__init (shape);
+    info->name = v->name;
+    info->type = type;
+    type->tensor_type = tensor;
+    tensor->has_elem_type = TRUE;
+    tensor->elem_type = qf_onnx_data_type (v->dtype);
+    tensor->shape = shape;
+    shape->dim = KEEP_NEW (w, Onnx__TensorShapeProto__Dimension *, v->rank);
+    for (int k = 0; k < v->rank; k++) {
+      Onnx__TensorShapeProto__Dimension *d
+          = KEEP_NEW (w, Onnx__TensorShapeProto__Dimension, 1);
+
+      onnx__tensor_shape_proto__dimension__init (d);
+      d->has_dim_value = TRUE;
+      d->dim_value = v->dims[k];
+      shape->dim[shape->n_dim++] = d;
+    }
+    infos[i] = info;
+  }
+  return infos;
+}
+
+static void
+write_graph (Writer *w, Onnx__GraphProto *out)
+{
+  const QfGraph *g = w->graph;
+  g_autofree guint8 *used = g_malloc0 (g->values->len + 1);
+
+  for (guint i = 0; i < g->values->len; i++)
+    g_hash_table_add (w->names, qf_graph_value (g, (int)i)->name);
+  for (guint i = 0; i < g->nodes->len; i++) {
+    const QfNode *n = qf_graph_node (g, (int)i);
+
+    for (int k = 0; k < n->n_in; k++)
+      if (n->in[k] >= 0)
+        used[n->in[k]] = TRUE;
+    write_node (w, n);
+  }
+  for (guint i = 0; i < g->values->len; i++) {
+    QfValue *v = qf_graph_value (g, (int)i);
+
+    if (v->data && used[i])
+      add_initializer (w, v->name, v->dtype, v->rank, v->dims, v->data,
+                       (gsize)qf_value_elements (v));
+  }
+  onnx__graph_proto__init (out);
+  out->name = (char *)"qfuse";
+  out->n_node = w->nodes->len;
+  out->node = (Onnx__NodeProto **)w->nodes->pdata;
+  out->n_initializer = w->initializers->len;
+  out->initializer = (Onnx__TensorProto **)w->initializers->pdata;
+  out->n_input = g->inputs->len;
+  out->input = write_ends (w, g->inputs);
+  out->n_output = g->outputs->len;
+  out->output = write_ends (w, g->outputs);
+}
+
+static void
+write_metadata (Writer *w, const QfModel *model, Onnx__ModelProto *out)
+{
+  GList *keys = qf_model_keys (model);
+  guint n = g_list_length (keys);
+
+  out->metadata_props = KEEP_NEW (w, Onnx__StringStringEntryProto *, n);
+  for (GList *l = keys; l; l = l->next) {
+    Onnx__StringStringEntryProto *p
+        = KEEP_NEW (w, Onnx__StringStringEntryProto, 1);
+
+    onnx__string_string_entry_proto__init (p);
+    p->key = l->data;
+    p->value = (char *)qf_model_get (model, l->data);
+    out->metadata_props[out->n_metadata_props++] = p;
+  }
+  g_list_free (keys);
+}
+
+static GBytes *
+pack (const Onnx__ModelProto *m, GError **error)
+{
+  gsize size = onnx__model_proto__get_packed_size (m);
+  guint8 *bytes = size > (gsize)1 << 30 ? NULL : g_try_malloc (size);
+
+  if (!bytes) {
+    g_set_error (error, QF_ERROR, QF_ERROR_FAILED,
+                 "the model would take %" G_GSIZE_FORMAT
+                 " bytes; at most 1 GiB, and "
+                 "the free memory, can be written",
+                 size);
+    return NULL;
+  }
+  onnx__model_proto__pack (m, bytes);
+  return g_bytes_new_take (bytes, size);
+}
+
+/* A fused graph has no ONNX form. */
+static gboolean
+check_unfused (const QfGraph *g, GError **error)
+{
+  gboolean fused = FALSE;
+
+  for (guint i = 0; i < g->values->len; i++)
+    fused |= qf_graph_value (g, (int)i)->scale != 0
+             || qf_graph_value (g, (int)i)->scales;
+  for (guint i = 0; i < g->nodes->len; i++)
+    fused |= qf_graph_node (g, (int)i)->act != QF_ACT_NONE;
+  if (fused)
+    g_set_error (error, QF_ERROR, QF_ERROR_ARGUMENT,
+                 "a graph that was fused for running cannot be written");
+  return !fused;
+}
+
+GBytes *
+qf_onnx_write (const QfModel *model, GError **error)
+{
+  Writer w = { .graph = model->graph };
+  Onnx__ModelProto m = ONNX__MODEL_PROTO__INIT;
+  Onnx__GraphProto graph;
+  Onnx__OperatorSetIdProto opset = ONNX__OPERATOR_SET_ID_PROTO__INIT;
+  Onnx__OperatorSetIdProto *opsets[1] = { &opset };
+  GBytes *bytes;
+
+  if (!check_unfused (model->graph, error))
+    return NULL;
+  w.memory = g_ptr_array_new_with_free_func (g_free);
+  w.initializers = g_ptr_array_new ();
+  w.nodes = g_ptr_array_new ();
+  w.names = g_hash_table_new (g_str_hash, g_str_equal);
+  m.has_ir_version = TRUE;
+  m.ir_version = QF_ONNX_IR;
+  m.producer_name = (char *)"qfuse";
+  opset.domain = (char *)"";
+  opset.has_version = TRUE;
+  opset.version = QF_ONNX_OPSET;
+  m.n_opset_import = 1;
+  m.opset_import = opsets;
+  write_graph (&w, &graph);
+  m.graph = &graph;
+  write_metadata (&w, model, &m);
+  bytes = pack (&m, error);
+  g_hash_table_unref (w.names);
+  g_ptr_array_unref (w.nodes);
+  g_ptr_array_unref (w.initializers);
+  g_ptr_array_unref (w.memory);
+  return bytes;
+}
