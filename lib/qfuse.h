@@ -14,6 +14,7 @@
 #include "vision/geometry.h"
 #include "vision/heads.h"
 #include "vision/image.h"
+#include "vision/imagediff.h"
 #include "vision/metrics.h"
 #include "vision/planes.h"
 #include "vision/scale.h"

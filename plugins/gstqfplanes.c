@@ -10,12 +10,6 @@ GST_DEBUG_CATEGORY_STATIC (planes_debug);
 /* Of the letterbox where no picture is: what qf_plane_rest() says of Y. */
 #define BORDER 128
 
-/* The part of a frame that is the picture. */
-typedef struct
-{
-  gint x, y, w, h;
-} Rect;
-
 struct _GstQfPlaner
 {
   GstQfWant want;
@@ -24,9 +18,7 @@ struct _GstQfPlaner
 
   gboolean has_info;
   GstVideoInfo info; /* of the caps */
-  gboolean has_segment;
-  GstSegment segment;
-  GstClockTime last_end; /* where the last frame ends, in the segment */
+  GstQfContinuity continuity;
 
   QfScaler *scaler; /* of a picture of geometry.src_w × src_h */
   guint8 *luma;     /* [height][width], the differencer's input */
@@ -35,7 +27,7 @@ struct _GstQfPlaner
 
   GstVideoConverter *converter; /* to RGB, where a plane asks for colour */
   GstVideoInfo converter_info;
-  Rect converter_rect;
+  GstVideoRectangle converter_rect;
   GstVideoInfo rgb_info;
   GstBuffer *rgb_buffer;
   guint8 *rgb[3];
@@ -91,8 +83,6 @@ gst_qf_planer_new (const GstQfWant *want)
     for (guint i = 0; i < 3; i++)
       p->rgb[i] = g_malloc (size);
   }
-  gst_segment_init (&p->segment, GST_FORMAT_UNDEFINED);
-  p->last_end = GST_CLOCK_TIME_NONE;
   return p;
 }
 
@@ -116,7 +106,6 @@ void
 gst_qf_planer_forget (GstQfPlaner *p)
 {
   qf_differencer_reset (p->differencer);
-  p->last_end = GST_CLOCK_TIME_NONE;
 }
 
 const QfGeometry *
@@ -125,21 +114,10 @@ gst_qf_planer_geometry (const GstQfPlaner *p)
   return &p->geometry;
 }
 
-/* The frame rate may change, it moves no pixel. */
-static gboolean
-same_pixels (const GstVideoInfo *a, const GstVideoInfo *b)
-{
-  return GST_VIDEO_INFO_FORMAT (a) == GST_VIDEO_INFO_FORMAT (b) &&
-      a->width == b->width && a->height == b->height && a->par_n == b->par_n &&
-      a->par_d == b->par_d && a->interlace_mode == b->interlace_mode &&
-      a->colorimetry.range == b->colorimetry.range &&
-      a->colorimetry.matrix == b->colorimetry.matrix;
-}
-
 void
 gst_qf_planer_set_info (GstQfPlaner *p, const GstVideoInfo *info)
 {
-  if (p->has_info && !same_pixels (&p->info, info)) {
+  if (p->has_info && !gst_qf_info_same_pixels (&p->info, info)) {
     GST_DEBUG ("the picture changes: the past is forgotten");
     gst_qf_planer_forget (p);
     g_clear_pointer (&p->scaler, qf_scaler_free);
@@ -149,143 +127,19 @@ gst_qf_planer_set_info (GstQfPlaner *p, const GstVideoInfo *info)
   p->has_info = TRUE;
 }
 
-static gboolean
-about (guint64 a, guint64 b)
-{
-  return a != GST_CLOCK_TIME_NONE && b != GST_CLOCK_TIME_NONE &&
-      (a > b ? a - b : b - a) <= 20 * GST_MSECOND;
-}
-
-/* Whether pictures under @b follow those under @a: times mean the same, or go
- * on where the last frame ended. */
-static gboolean
-segment_continues (
-    const GstSegment *a, const GstSegment *b, GstClockTime last_end)
-{
-  guint64 ra, rb, sa, sb;
-
-  if (gst_segment_is_equal (a, b))
-    return TRUE;
-  if (a->format != b->format || a->format != GST_FORMAT_TIME ||
-      a->rate != b->rate || a->applied_rate != b->applied_rate)
-    return FALSE;
-  /* forwards, where running and stream time are times plus a constant */
-  if (a->rate > 0 &&
-      a->base - a->start - a->offset == b->base - b->start - b->offset &&
-      a->time - a->start == b->time - b->start)
-    return TRUE;
-  if (!GST_CLOCK_TIME_IS_VALID (last_end) || a->rate < 0)
-    return FALSE;
-  ra = gst_segment_to_running_time (a, GST_FORMAT_TIME, last_end);
-  sa = gst_segment_to_stream_time (a, GST_FORMAT_TIME, last_end);
-  rb = gst_segment_to_running_time (b, GST_FORMAT_TIME, b->start);
-  sb = gst_segment_to_stream_time (b, GST_FORMAT_TIME, b->start);
-  return about (ra, rb) && about (sa, sb);
-}
-
 void
 gst_qf_planer_event (GstQfPlaner *p, GstEvent *event)
 {
-  const GstSegment *segment;
-
-  switch (GST_EVENT_TYPE (event)) {
-    case GST_EVENT_FLUSH_STOP:
-    case GST_EVENT_STREAM_START:
-      GST_DEBUG ("%s: the past is forgotten", GST_EVENT_TYPE_NAME (event));
-      gst_qf_planer_forget (p);
-      p->has_segment = FALSE;
-      break;
-    case GST_EVENT_SEGMENT:
-      gst_event_parse_segment (event, &segment);
-      if (p->has_segment &&
-          !segment_continues (&p->segment, segment, p->last_end)) {
-        GST_DEBUG ("new segment does not continue: the past is forgotten");
-        gst_qf_planer_forget (p);
-      }
-      p->segment = *segment;
-      p->has_segment = TRUE;
-      break;
-    default:
-      break;
+  if (gst_qf_continuity_event (&p->continuity, event)) {
+    GST_DEBUG ("%s: the past is forgotten", GST_EVENT_TYPE_NAME (event));
+    gst_qf_planer_forget (p);
   }
-}
-
-static QfFormat
-format_to_qf (GstVideoFormat format)
-{
-  switch (format) {
-    case GST_VIDEO_FORMAT_GRAY8:
-      return QF_FORMAT_GRAY8;
-    case GST_VIDEO_FORMAT_YUY2:
-      return QF_FORMAT_YUY2;
-    case GST_VIDEO_FORMAT_UYVY:
-      return QF_FORMAT_UYVY;
-    case GST_VIDEO_FORMAT_RGB:
-      return QF_FORMAT_RGB;
-    case GST_VIDEO_FORMAT_BGR:
-      return QF_FORMAT_BGR;
-    case GST_VIDEO_FORMAT_RGBx:
-    case GST_VIDEO_FORMAT_RGBA:
-      return QF_FORMAT_RGBX;
-    case GST_VIDEO_FORMAT_BGRx:
-    case GST_VIDEO_FORMAT_BGRA:
-      return QF_FORMAT_BGRX;
-    case GST_VIDEO_FORMAT_xRGB:
-    case GST_VIDEO_FORMAT_ARGB:
-      return QF_FORMAT_XRGB;
-    case GST_VIDEO_FORMAT_xBGR:
-    case GST_VIDEO_FORMAT_ABGR:
-      return QF_FORMAT_XBGR;
-    case GST_VIDEO_FORMAT_I420_10LE:
-      return QF_FORMAT_I420_10LE;
-    case GST_VIDEO_FORMAT_P010_10LE:
-      return QF_FORMAT_P010_10LE;
-    default: /* I420, YV12, NV12, NV21, Y42B, Y444 */
-      return QF_FORMAT_I420;
-  }
-}
-
-/* Bytes from one pixel to the next in the plane that holds luma. */
-static gint
-pixel_bytes (QfFormat format)
-{
-  switch (format) {
-    case QF_FORMAT_GRAY8:
-    case QF_FORMAT_I420:
-      return 1;
-    case QF_FORMAT_RGB:
-    case QF_FORMAT_BGR:
-      return 3;
-    case QF_FORMAT_RGBX:
-    case QF_FORMAT_BGRX:
-    case QF_FORMAT_XRGB:
-    case QF_FORMAT_XBGR:
-      return 4;
-    default:
-      return 2;
-  }
-}
-
-static Rect
-picture_rect (GstVideoFrame *frame)
-{
-  gint w = GST_VIDEO_FRAME_WIDTH (frame), h = GST_VIDEO_FRAME_HEIGHT (frame);
-  const GstVideoCropMeta *crop = gst_buffer_get_video_crop_meta (frame->buffer);
-  Rect r = { 0, 0, w, h };
-
-  if (crop && crop->x < (guint) w && crop->y < (guint) h && crop->width > 0 &&
-      crop->height > 0) {
-    r.x = (gint) crop->x;
-    r.y = (gint) crop->y;
-    r.w = (gint) MIN (crop->width, (guint) (w - r.x));
-    r.h = (gint) MIN (crop->height, (guint) (h - r.y));
-  }
-  return r;
 }
 
 /* Geometry and scaler for pictures of this size. */
 static void
-fit_picture (GstQfPlaner *p, const GstVideoFrame *frame, const Rect *r)
+fit_picture (
+    GstQfPlaner *p, const GstVideoFrame *frame, const GstVideoRectangle *r)
 {
   QfGeometry g;
 
@@ -305,37 +159,30 @@ fit_picture (GstQfPlaner *p, const GstVideoFrame *frame, const Rect *r)
 }
 
 static void
-compute_luma (GstQfPlaner *p, const GstVideoFrame *frame, const Rect *r)
+compute_luma (GstQfPlaner *p, const QfImage *image)
 {
-  QfFormat format = format_to_qf (GST_VIDEO_FRAME_FORMAT (frame));
-  gint stride = GST_VIDEO_FRAME_PLANE_STRIDE (frame, 0);
-  QfImage image = { .format = format,
-    .width = r->w,
-    .height = r->h,
-    .data = (const guint8 *) GST_VIDEO_FRAME_PLANE_DATA (frame, 0) +
-        (gssize) r->y * stride + (gssize) r->x * pixel_bytes (format),
-    .stride = stride,
-    .full_range =
-        frame->info.colorimetry.range == GST_VIDEO_COLOR_RANGE_0_255 };
   guint8 *to = p->luma + (gsize) p->geometry.y * p->want.width + p->geometry.x;
+  gsize size = (gsize) image->width * image->height;
 
-  if (pixel_bytes (format) == 1 && !image.full_range) {
-    qf_scaler_run (p->scaler, image.data, stride, to, p->want.width);
+  if ((image->format == QF_FORMAT_I420 || image->format == QF_FORMAT_GRAY8) &&
+      !image->full_range) {
+    qf_scaler_run (p->scaler, image->data, image->stride, to, p->want.width);
     return;
   }
-  if (p->full_size < (gsize) r->w * r->h) {
+  if (p->full_size < size) {
     g_free (p->full);
-    p->full_size = (gsize) r->w * r->h;
-    p->full = g_malloc (p->full_size);
+    p->full_size = size;
+    p->full = g_malloc (size);
   }
-  qf_image_luma (&image, 0, r->h, p->full, r->w);
-  qf_scaler_run (p->scaler, p->full, r->w, to, p->want.width);
+  qf_image_luma (image, 0, image->height, p->full, image->width);
+  qf_scaler_run (p->scaler, p->full, image->width, to, p->want.width);
 }
 
 /* GstVideoConverter for colour planes, its result may differ by a step from one
  * GStreamer to the next. */
 static gboolean
-fit_converter (GstQfPlaner *p, const GstVideoFrame *frame, const Rect *r)
+fit_converter (
+    GstQfPlaner *p, const GstVideoFrame *frame, const GstVideoRectangle *r)
 {
   const QfGeometry *g = &p->geometry;
 
@@ -364,7 +211,7 @@ fit_converter (GstQfPlaner *p, const GstVideoFrame *frame, const Rect *r)
 }
 
 static void
-compute_rgb (GstQfPlaner *p, GstVideoFrame *frame, const Rect *r)
+compute_rgb (GstQfPlaner *p, GstVideoFrame *frame, const GstVideoRectangle *r)
 {
   gsize n = (gsize) p->want.width * p->want.height;
   GstVideoFrame rgb;
@@ -393,27 +240,21 @@ void
 gst_qf_planer_push (
     GstQfPlaner *p, GstVideoFrame *frame, GstClockTime time, guint8 *out)
 {
-  Rect r = picture_rect (frame);
+  QfImage image;
+  GstVideoRectangle r;
   gboolean colour = out && p->rgb_buffer;
 
-  /* with times, the differencer sees gaps itself: a camera that dropped a frame
-   * sets DISCONT too, and that must not blank a difference */
-  if (!GST_CLOCK_TIME_IS_VALID (time) &&
-      GST_BUFFER_FLAG_IS_SET (frame->buffer, GST_BUFFER_FLAG_DISCONT)) {
+  if (gst_qf_continuity_frame (&p->continuity, frame->buffer, time)) {
     GST_DEBUG ("discontinuity without times: the past is forgotten");
     gst_qf_planer_forget (p);
   }
 
+  gst_qf_frame_image (frame, &image, &r);
   fit_picture (p, frame, &r);
-  compute_luma (p, frame, &r);
+  compute_luma (p, &image);
   if (colour)
     compute_rgb (p, frame, &r);
   qf_differencer_push (p->differencer, p->luma,
       colour ? (const guint8 *const *) p->rgb : NULL,
       GST_CLOCK_TIME_IS_VALID (time) ? (gint64) time : -1, out);
-
-  p->last_end = GST_BUFFER_PTS (frame->buffer);
-  if (GST_CLOCK_TIME_IS_VALID (p->last_end) &&
-      GST_BUFFER_DURATION_IS_VALID (frame->buffer))
-    p->last_end += GST_BUFFER_DURATION (frame->buffer);
 }

@@ -14,6 +14,11 @@ G_BEGIN_DECLS
   "{ GRAY8, I420, YV12, NV12, NV21, Y42B, Y444, YUY2, UYVY, RGB, BGR, RGBx, "  \
   "BGRx, xRGB, xBGR, RGBA, BGRA, ARGB, ABGR, I420_10LE, P010_10LE }"
 
+/** The picture in @frame (crop meta honoured) as libqfuse sees it; @rect (may
+ * be NULL): where in the frame it lies. */
+void gst_qf_frame_image (
+    GstVideoFrame *frame, QfImage *image, GstVideoRectangle *rect);
+
 /** What a model wants to see. */
 typedef struct
 {
@@ -48,6 +53,28 @@ void gst_qf_planer_event (GstQfPlaner *p, GstEvent *event);
  * stream time or GST_CLOCK_TIME_NONE. */
 void gst_qf_planer_push (
     GstQfPlaner *p, GstVideoFrame *frame, GstClockTime time, guint8 *out);
+
+/** Whether pictures of these caps compare pixel by pixel: FALSE where the past
+ * must be forgotten. The frame rate may differ. */
+gboolean gst_qf_info_same_pixels (const GstVideoInfo *a, const GstVideoInfo *b);
+
+/** Where a stream is in its segments: says when an event ends the past. Zeroed
+ * memory is a start. */
+typedef struct
+{
+  gboolean has_segment;
+  GstSegment segment;
+  gboolean has_last;
+  GstClockTime last_end; /* of the last frame, in the segment */
+} GstQfContinuity;
+
+/** TRUE where @event of the sink pad makes the stream forget the past. */
+gboolean gst_qf_continuity_event (GstQfContinuity *c, GstEvent *event);
+
+/** Call for each frame; @time: its stream time or GST_CLOCK_TIME_NONE. TRUE
+ * where the past must be forgotten before the frame. */
+gboolean gst_qf_continuity_frame (
+    GstQfContinuity *c, GstBuffer *buffer, GstClockTime time);
 
 /** Forgets the past: for a caller that left frames out. */
 void gst_qf_planer_forget (GstQfPlaner *p);

@@ -5,7 +5,8 @@
 #include "gstqfmeta-private.h"
 
 /* The elements: one line each. */
-#define QF_ELEMENTS(E)
+#define QF_ELEMENTS(E) \
+  E (framediff)
 
 #define DECLARE(name) GST_ELEMENT_REGISTER_DECLARE (name)
 #define REGISTER(name) done &= GST_ELEMENT_REGISTER (name, plugin);

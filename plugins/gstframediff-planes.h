@@ -1,0 +1,31 @@
+/* GStreamer qfuse: planes computed once for all network elements downstream.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "gstqfplanesmeta.h"
+
+G_BEGIN_DECLS
+
+/** The wants of the network elements downstream, a planer each. */
+typedef struct _GstFrameDiffPlanes GstFrameDiffPlanes;
+
+GstFrameDiffPlanes *gst_frame_diff_planes_new (void);
+void gst_frame_diff_planes_free (GstFrameDiffPlanes *d);
+
+/** Asks downstream of @srcpad. Planers of wants that stay keep their past; new
+ * ones start under @info and @segment. Returns how many wants there are. */
+guint gst_frame_diff_planes_ask (GstFrameDiffPlanes *d, GstPad *srcpad,
+    const GstVideoInfo *info, const GstSegment *segment);
+
+void gst_frame_diff_planes_set_info (
+    GstFrameDiffPlanes *d, const GstVideoInfo *info);
+void gst_frame_diff_planes_event (GstFrameDiffPlanes *d, GstEvent *event);
+void gst_frame_diff_planes_forget (GstFrameDiffPlanes *d);
+
+/** Computes the planes of @frame for each want and attaches them to its buffer.
+ * Returns the share of pixels (0 … 1) in which the first want with a difference
+ * plane shows a change, 0 where there is none. */
+gdouble gst_frame_diff_planes_attach (
+    GstFrameDiffPlanes *d, GstVideoFrame *frame, GstClockTime time);
+
+G_END_DECLS
