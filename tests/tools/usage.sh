@@ -1,0 +1,27 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Help, and wrong usage: exit code 2 and one line that says what is wrong.
+here=$(dirname "$0")
+. "$here/common.sh"
+
+run 0 --help
+has "$work/out" annotate
+run 0 --version
+for command in annotate train eval info bench; do
+  run 0 $command --help
+  has "$work/out" "Examples:"
+  has "$work/out" "qfuse $command"
+  run 2 $command --no-such-option
+  has "$work/err" "qfuse: "
+  [ -s "$work/out" ] && fail "$command: wrong usage printed to stdout"
+done
+
+run 2
+run 2 no-such-command
+has "$work/err" no-such-command
+run 2 info
+run 2 info a b
+run 2 bench
+run 2 bench --threads -1 x.onnx
+run 2 bench --threads many x.onnx
+finish
