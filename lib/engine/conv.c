@@ -1,0 +1,204 @@
+/* libqfuse: Conv and Gemm in a plan.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "engine/engine-private.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum
+{
+  ACC_BYTES = 64 * 1024, /* sums of one task, to stay in the nearer caches */
+  MIN_MACS = 200 * 1000 /* of a task: some 10 µs, what waking a thread costs */
+};
+
+static void
+run_u8 (const QfEngine *e, const QfStep *s, int row0, int row1, int worker)
+{
+  const QfTensor *x = qf_step_in (e, s, 0), *y = qf_step_out (e, s);
+  guint8 *scratch = qf_step_scratch (e, worker);
+  gint32 *acc = (gint32 *) scratch;
+  gsize row = (gsize) y->w * (gsize) y->c;
+  void *rest = scratch + (gsize) s->rows_per_task * s->acc_bytes;
+
+  e->k->conv_u8s8_s32 (
+      &s->shape, x->data, x->zero, s->packed, acc, row0, row1, rest);
+  e->k->requant_s32_u8 (&s->requant, acc,
+      (guint8 *) y->data + (gsize) row0 * row, (row1 - row0) * y->w, y->c);
+}
+
+static void
+run_f32 (const QfEngine *e, const QfStep *s, int row0, int row1, int worker)
+{
+  const QfTensor *x = qf_step_in (e, s, 0), *y = qf_step_out (e, s);
+  gsize row = (gsize) y->w * (gsize) y->c;
+  float *to = (float *) y->data + (gsize) row0 * row;
+
+  e->k->conv_f32 (&s->shape, x->data, s->packed, s->bias_f, s->lo, s->hi, to,
+      row0, row1, qf_step_scratch (e, worker));
+  if (s->sigmoid)
+    e->k->sigmoid_f32 (to, to, (gsize) (row1 - row0) * row);
+}
+
+static gboolean
+unsupported (const QfNode *n, const char *why, GError **error)
+{
+  g_set_error (
+      error, QF_ERROR, QF_ERROR_UNSUPPORTED, "node '%s': %s", n->name, why);
+  return FALSE;
+}
+
+static gboolean
+get_shape (const QfNode *n, const QfValue *w, const QfTensor *x,
+    const QfTensor *y, QfConvShape *s, GError **error)
+{
+  const QfWindow *win = &n->win;
+  gint64 columns, window;
+
+  *s = (QfConvShape){ x->h, x->w, x->c, y->h, y->w, y->c, 1, 1, 1, 1, 0, 0, 1,
+    1, 1 };
+  if (n->op == QF_OP_CONV) {
+    s->kernel_h = win->kernel[0];
+    s->kernel_w = win->kernel[1];
+    s->stride_h = win->stride[0];
+    s->stride_w = win->stride[1];
+    s->pad_top = win->pad[0];
+    s->pad_left = win->pad[1];
+    s->dilation_h = win->dilation[0];
+    s->dilation_w = win->dilation[1];
+    s->groups = win->groups;
+  }
+  if (s->groups < 1 || s->in_c % s->groups != 0 || s->out_c % s->groups != 0 ||
+      (n->op == QF_OP_GEMM && x->h * x->w != 1) ||
+      qf_value_elements (w) !=
+          (gint64) s->out_c * (s->in_c / s->groups) * s->kernel_h * s->kernel_w)
+    return unsupported (n, "its weights do not fit its input", error);
+  /* the kernels count a row's columns and elements in int and size_t */
+  window = (gint64) s->kernel_w * s->kernel_h * (s->in_c / s->groups);
+  columns = MAX ((gint64) s->out_w * s->kernel_w,
+      (gint64) (s->out_w - 1) * s->stride_w +
+          (gint64) (s->kernel_w - 1) * s->dilation_w + 1);
+  if ((gint64) s->out_h * s->stride_h > G_MAXINT / 2 ||
+      (gint64) s->kernel_h * s->dilation_h > G_MAXINT / 2 ||
+      columns > G_MAXINT / 2 ||
+      window * s->out_w > (G_GINT64_CONSTANT (1) << 31) ||
+      columns * s->kernel_h * s->in_c > (G_GINT64_CONSTANT (1) << 31))
+    return unsupported (n, "its windows are too large", error);
+  return TRUE;
+}
+
+/* docs/numerics.md (3): no sum, and no part of one, leaves 32 bits. */
+static gboolean
+check_range (const QfNode *n, const QfConvShape *s, const gint8 *w,
+    const gint32 *bias, int x_zero, GError **error)
+{
+  gint64 k = (gint64) (s->in_c / s->groups) * s->kernel_h * s->kernel_w;
+  int x_max = MAX (x_zero, 255 - x_zero);
+
+  for (int o = 0; o < s->out_c; o++) {
+    gint64 sum = 0;
+
+    for (gint64 i = 0; i < k; i++)
+      sum += ABS ((int) *w++);
+    if (sum * x_max + (bias ? ABS ((gint64) bias[o]) : 0) > G_MAXINT32)
+      return unsupported (n, "its sums do not fit into 32 bits", error);
+  }
+  return TRUE;
+}
+
+static gboolean
+plan_u8 (QfEngine *e, const QfNode *n, QfStep *s, const QfValue *w,
+    const QfValue *b, GError **error)
+{
+  const QfTensor *x = qf_step_in (e, s, 0), *y = qf_step_out (e, s);
+  const gint32 *bias = b ? b->data : NULL;
+  QfPlanCodes codes;
+
+  if (w->dtype != QF_I8 || !w->scales || (b && b->dtype != QF_I32))
+    return unsupported (
+        n, "a uint8 input needs int8 weights and int32 bias", error);
+  if (!check_range (n, &s->shape, w->data, bias, x->zero, error) ||
+      !qf_plan_codes (n, y, &codes, error))
+    return FALSE;
+  s->requant =
+      (QfRequant){ NULL, NULL, codes.zero, codes.lo, codes.hi, codes.table };
+  s->mult = g_new (float, y->c);
+  for (int o = 0; o < y->c; o++) {
+    float k = x->scale * w->scales[o];
+
+    s->mult[o] = k / codes.scale;
+    if (!isfinite (s->mult[o]))
+      return unsupported (n, "its scales are too far apart", error);
+  }
+  if (bias)
+    s->bias = g_memdup2 (bias, (gsize) y->c * sizeof *bias);
+  s->requant.mult = s->mult;
+  s->requant.bias = s->bias;
+  s->info.weight_bytes = e->k->conv_s8_packed_size (&s->shape);
+  s->packed = qf_plan_alloc (e, n, s->info.weight_bytes, error);
+  if (!s->packed)
+    return FALSE;
+  e->k->conv_s8_pack (&s->shape, w->data, s->packed);
+  s->run = run_u8;
+  s->info.kernel = "conv_u8s8_s32";
+  s->acc_bytes = ((gsize) y->w * (gsize) y->c * sizeof (gint32) + 63) / 64 * 64;
+  qf_plan_tasks (e, s, s->info.macs, MIN_MACS,
+      (int) MIN (MAX (ACC_BYTES / s->acc_bytes, 1), G_MAXINT));
+  qf_plan_scratch (e,
+      (gsize) s->rows_per_task * s->acc_bytes +
+          e->k->conv_u8s8_scratch_size (&s->shape));
+  return TRUE;
+}
+
+static gboolean
+plan_f32 (QfEngine *e, const QfNode *n, QfStep *s, const QfValue *w,
+    const QfValue *b, GError **error)
+{
+  int oc = s->shape.out_c;
+
+  if (w->dtype != QF_F32 || (b && b->dtype != QF_F32))
+    return unsupported (n, "a float32 input needs float32 weights", error);
+  if (b)
+    s->bias_f = g_memdup2 (b->data, (gsize) oc * sizeof (float));
+  qf_plan_activation_f32 (s, n);
+  s->info.weight_bytes = e->k->conv_f32_packed_size (&s->shape);
+  s->packed = qf_plan_alloc (e, n, s->info.weight_bytes, error);
+  if (!s->packed)
+    return FALSE;
+  e->k->conv_f32_pack (&s->shape, w->data, s->packed);
+  s->run = run_f32;
+  s->info.kernel = "conv_f32";
+  qf_plan_tasks (e, s, s->info.macs, MIN_MACS, s->rows);
+  qf_plan_scratch (e, e->k->conv_f32_scratch_size (&s->shape));
+  return TRUE;
+}
+
+gboolean
+qf_plan_conv (QfEngine *e, const QfNode *n, GError **error)
+{
+  const QfValue *w =
+      n->n_in > 1 && n->in[1] >= 0 ? qf_graph_value (e->graph, n->in[1]) : NULL;
+  const QfValue *b =
+      n->n_in > 2 && n->in[2] >= 0 ? qf_graph_value (e->graph, n->in[2]) : NULL;
+  int in = qf_plan_operand (e, n, 0, error), out;
+  const QfTensor *x, *y;
+  QfStep *s;
+
+  if (in < 0 || (out = qf_plan_result (e, n, error)) < 0)
+    return FALSE;
+  x = &qf_engine_slot (e, in)->t;
+  y = &qf_engine_slot (e, out)->t;
+  if (!w || !w->data || (b && !b->data))
+    return unsupported (n, "its weights are not constant", error);
+  if (b && qf_value_elements (b) != y->c)
+    return unsupported (n, "its bias does not fit its weights", error);
+  if (x->dtype != y->dtype)
+    return unsupported (
+        n, "its input and output are not both quantized", error);
+  s = qf_plan_step (e, n, NULL, NULL, 1, &in, out, y->h);
+  if (!get_shape (n, w, x, y, &s->shape, error))
+    return FALSE;
+  s->info.macs = (gint64) y->h * y->w * qf_value_elements (w);
+  return y->dtype == QF_U8 ? plan_u8 (e, n, s, w, b, error)
+                           : plan_f32 (e, n, s, w, b, error);
+}
