@@ -6,7 +6,8 @@
 
 /* The elements: one line each. */
 #define QF_ELEMENTS(E) \
-  E (framediff)
+  E (framediff) \
+  E (qfuseoverlay)
 
 #define DECLARE(name) GST_ELEMENT_REGISTER_DECLARE (name)
 #define REGISTER(name) done &= GST_ELEMENT_REGISTER (name, plugin);
