@@ -65,7 +65,7 @@ struct _QfDifferencer
 static inline Held *
 held_at (const QfDifferencer *d, guint i)
 {
-  return (Held *)g_ptr_array_index (d->held, i);
+  return (Held *) g_ptr_array_index (d->held, i);
 }
 
 static void
@@ -83,9 +83,9 @@ find_mean (QfDifferencer *d, int n)
   for (int i = 0; i < d->n_means; i++)
     if (d->means[i].n == n)
       return i;
-  d->means[d->n_means] = (Mean){ .n = n,
-                                 .sum = g_new0 (guint16, d->size),
-                                 .then = g_malloc (d->size) };
+  d->means[d->n_means] = (Mean){
+    .n = n, .sum = g_new0 (guint16, d->size), .then = g_malloc (d->size)
+  };
   return d->n_means++;
 }
 
@@ -100,12 +100,12 @@ make_groups (QfDifferencer *d)
       continue;
     mean = p->kind == 'A' ? find_mean (d, p->k) : -1;
     for (g = 0; g < d->n_groups; g++)
-      if (d->groups[g].mean == mean && d->groups[g].k == p->k
-          && d->groups[g].threshold == p->threshold)
+      if (d->groups[g].mean == mean && d->groups[g].k == p->k &&
+          d->groups[g].threshold == p->threshold)
         break;
     if (g == d->n_groups)
-      d->groups[d->n_groups++]
-          = (Group){ .mean = mean, .k = p->k, .threshold = p->threshold };
+      d->groups[d->n_groups++] =
+          (Group){ .mean = mean, .k = p->k, .threshold = p->threshold };
     d->groups[g].planes[d->groups[g].n++] = i;
   }
 }
@@ -116,12 +116,12 @@ steps_to_time (double steps, int rate_n, int rate_d)
 {
   double t = steps * 1e9 * rate_d / rate_n;
 
-  return (gint64)floor (MIN (t, 1e17) + 0.5);
+  return (gint64) floor (MIN (t, 1e17) + 0.5);
 }
 
 QfDifferencer *
-qf_differencer_new (const QfPlanes *planes, int width, int height, int rate_n,
-                    int rate_d)
+qf_differencer_new (
+    const QfPlanes *planes, int width, int height, int rate_n, int rate_d)
 {
   QfDifferencer *d;
 
@@ -131,10 +131,10 @@ qf_differencer_new (const QfPlanes *planes, int width, int height, int rate_n,
   d->planes = *planes;
   d->width = width;
   d->height = height;
-  d->size = (gsize)width * height;
+  d->size = (gsize) width * height;
   d->history = qf_planes_history (planes);
   d->has_rate = rate_n > 0 && rate_d > 0;
-  d->offset = g_new0 (gint64, (gsize)d->history + 1);
+  d->offset = g_new0 (gint64, (gsize) d->history + 1);
   if (d->has_rate) {
     for (int k = 1; k <= d->history; k++)
       d->offset[k] = steps_to_time (k, rate_n, rate_d);
@@ -168,8 +168,8 @@ static void
 forget (QfDifferencer *d)
 {
   while (d->held->len > 0)
-    g_ptr_array_add (d->spare,
-                     g_ptr_array_steal_index (d->held, d->held->len - 1));
+    g_ptr_array_add (
+        d->spare, g_ptr_array_steal_index (d->held, d->held->len - 1));
   for (int i = 0; i < d->n_means; i++)
     memset (d->means[i].sum, 0, d->size * sizeof (guint16));
 }
@@ -216,7 +216,7 @@ check_time (QfDifferencer *d, gint64 time)
 static int
 pick (const QfDifferencer *d, gint64 now, int k)
 {
-  int lo = 0, hi = (int)d->held->len;
+  int lo = 0, hi = (int) d->held->len;
   gint64 target;
 
   if (!d->has_rate || !d->timed)
@@ -225,18 +225,18 @@ pick (const QfDifferencer *d, gint64 now, int k)
   target = now - d->offset[k];
   if (hi == 0 || target < held_at (d, 0)->time - d->half_step)
     return -1;
-  while (hi - lo
-         > 1) { /* the last one at or before the target, else the first */
+  while (
+      hi - lo > 1) { /* the last one at or before the target, else the first */
     int mid = (lo + hi) / 2;
 
-    if (held_at (d, (guint)mid)->time <= target)
+    if (held_at (d, (guint) mid)->time <= target)
       lo = mid;
     else
       hi = mid;
   }
-  if (lo + 1 < (int)d->held->len
-      && held_at (d, (guint)lo + 1)->time - target
-             <= target - held_at (d, (guint)lo)->time)
+  if (lo + 1 < (int) d->held->len &&
+      held_at (d, (guint) lo + 1)->time - target <=
+          target - held_at (d, (guint) lo)->time)
     lo++;
   return lo;
 }
@@ -277,27 +277,27 @@ update_mean (QfDifferencer *d, int m, gint64 now)
 
 static void
 write_group (QfDifferencer *d, const Group *g, const guint8 *luma,
-             const guint8 *then, guint8 *out)
+    const guint8 *then, guint8 *out)
 {
   QfDifferenceOut outs[QF_MAX_PLANES];
 
   for (int i = 0; i < g->n; i++) {
     const QfPlane *p = &d->planes.plane[g->planes[i]];
-    guint8 *plane = out + (gsize)g->planes[i] * d->size;
+    guint8 *plane = out + (gsize) g->planes[i] * d->size;
 
-    outs[i]
-        = (QfDifferenceOut){ .kind = p->kind, .gain = p->gain, .out = plane };
+    outs[i] =
+        (QfDifferenceOut){ .kind = p->kind, .gain = p->gain, .out = plane };
     if (!then)
       memset (plane, qf_plane_rest (p), d->size);
   }
   if (then)
-    qf_difference (luma, then, d->width, d->height, g->threshold, &d->scratch,
-                   outs, g->n);
+    qf_difference (
+        luma, then, d->width, d->height, g->threshold, &d->scratch, outs, g->n);
 }
 
 static void
 write_planes (QfDifferencer *d, const guint8 *luma, const guint8 *const rgb[3],
-              gint64 now, guint8 *out)
+    gint64 now, guint8 *out)
 {
   gboolean known[QF_MAX_PLANES];
 
@@ -310,9 +310,9 @@ write_planes (QfDifferencer *d, const guint8 *luma, const guint8 *const rgb[3],
     if (rgb && p->kind != 'Y')
       from = rgb[p->kind == 'R' ? 0 : p->kind == 'G' ? 1 : 2];
     if (from)
-      memcpy (out + (gsize)i * d->size, from, d->size);
+      memcpy (out + (gsize) i * d->size, from, d->size);
     else
-      memset (out + (gsize)i * d->size, qf_plane_rest (p), d->size);
+      memset (out + (gsize) i * d->size, qf_plane_rest (p), d->size);
   }
   for (int m = 0; m < d->n_means; m++)
     known[m] = update_mean (d, m, now);
@@ -327,7 +327,7 @@ write_planes (QfDifferencer *d, const guint8 *luma, const guint8 *const rgb[3],
       int at = pick (d, now, g->k);
 
       if (at >= 0)
-        then = held_at (d, (guint)at)->luma;
+        then = held_at (d, (guint) at)->luma;
     }
     write_group (d, g, luma, then, out);
   }
@@ -354,16 +354,16 @@ remember (QfDifferencer *d, const guint8 *luma, gint64 time)
   if (d->history == 0)
     return;
   if (by_time) {
-    if (len >= 2
-        && held_at (d, len - 1)->time - held_at (d, len - 2)->time
-               < d->offset[1] / PICTURES_A_STEP)
+    if (len >= 2 &&
+        held_at (d, len - 1)->time - held_at (d, len - 2)->time <
+            d->offset[1] / PICTURES_A_STEP)
       drop (d, len - 1);
     /* The second is as near to every target to come, so the first is done. */
-    while (d->held->len >= 2
-           && held_at (d, 1)->time <= time - d->offset[d->history])
+    while (d->held->len >= 2 &&
+        held_at (d, 1)->time <= time - d->offset[d->history])
       drop (d, 0);
   } else {
-    while (d->held->len >= (guint)d->history)
+    while (d->held->len >= (guint) d->history)
       drop (d, 0);
   }
 
@@ -381,7 +381,7 @@ remember (QfDifferencer *d, const guint8 *luma, gint64 time)
 
 void
 qf_differencer_push (QfDifferencer *d, const guint8 *luma,
-                     const guint8 *const rgb[3], gint64 time, guint8 *out)
+    const guint8 *const rgb[3], gint64 time, guint8 *out)
 {
   time = MAX (time, -1);
   check_time (d, time);

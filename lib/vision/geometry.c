@@ -9,30 +9,30 @@ scaled (gint64 a, gint64 b, gint64 c, gint64 d, gint64 e, int limit)
 {
   gint64 divisor = d * e, v = (2 * a * b * c + divisor) / (2 * divisor);
 
-  return (int)CLAMP (v, 1, limit);
+  return (int) CLAMP (v, 1, limit);
 }
 
 void
 qf_geometry_init (QfGeometry *g, QfFit fit, int src_w, int src_h, int par_n,
-                  int par_d, int dst_w, int dst_h)
+    int par_d, int dst_w, int dst_h)
 {
   g_return_if_fail (src_w > 0 && src_h > 0 && dst_w > 0 && dst_h > 0);
   g_return_if_fail (src_w < 1 << 15 && src_h < 1 << 15);
   g_return_if_fail (dst_w < 1 << 15 && dst_h < 1 << 15);
 
   *g = (QfGeometry){ .src_w = src_w,
-                     .src_h = src_h,
-                     .dst_w = dst_w,
-                     .dst_h = dst_h,
-                     .w = dst_w,
-                     .h = dst_h };
+    .src_h = src_h,
+    .dst_w = dst_w,
+    .dst_h = dst_h,
+    .w = dst_w,
+    .h = dst_h };
   if (fit == QF_FIT_STRETCH)
     return;
   if (par_n <= 0 || par_d <= 0)
     par_n = par_d = 1;
 
   /* Seen aspect src_w·par_n : src_h·par_d against that of the input. */
-  if ((gint64)src_w * par_n * dst_h >= (gint64)src_h * par_d * dst_w)
+  if ((gint64) src_w * par_n * dst_h >= (gint64) src_h * par_d * dst_w)
     g->h = scaled (dst_w, src_h, par_d, src_w, par_n, dst_h);
   else
     g->w = scaled (dst_h, src_w, par_n, src_h, par_d, dst_w);
@@ -51,31 +51,31 @@ clip (double at, double size, int limit, float *out_at, float *out_size)
     return FALSE;
   at = MAX (at, 0);
   end = MIN (end, limit);
-  *out_at = (float)at;
-  *out_size = (float)(end - (double)*out_at);
+  *out_at = (float) at;
+  *out_size = (float) (end - (double) *out_at);
   return *out_size > 0;
 }
 
 gboolean
 qf_geometry_to_source (const QfGeometry *g, QfBox *box)
 {
-  double sx = (double)g->src_w / g->w, sy = (double)g->src_h / g->h;
+  double sx = (double) g->src_w / g->w, sy = (double) g->src_h / g->h;
 
-  return clip (((double)box->x - g->x) * sx, box->w * sx, g->src_w, &box->x,
-               &box->w)
-         && clip (((double)box->y - g->y) * sy, box->h * sy, g->src_h, &box->y,
-                  &box->h);
+  return clip (((double) box->x - g->x) * sx, box->w * sx, g->src_w, &box->x,
+             &box->w) &&
+      clip (((double) box->y - g->y) * sy, box->h * sy, g->src_h, &box->y,
+          &box->h);
 }
 
 void
 qf_geometry_to_input (const QfGeometry *g, QfBox *box)
 {
-  double sx = (double)g->w / g->src_w, sy = (double)g->h / g->src_h;
+  double sx = (double) g->w / g->src_w, sy = (double) g->h / g->src_h;
 
-  box->x = (float)(box->x * sx + g->x);
-  box->y = (float)(box->y * sy + g->y);
-  box->w = (float)(box->w * sx);
-  box->h = (float)(box->h * sy);
+  box->x = (float) (box->x * sx + g->x);
+  box->y = (float) (box->y * sy + g->y);
+  box->w = (float) (box->w * sx);
+  box->h = (float) (box->h * sy);
 }
 
 gboolean

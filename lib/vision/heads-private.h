@@ -18,8 +18,8 @@ typedef struct
 {
   const char *name; /* as in qfuse.head */
   gboolean classifier;
-  /* Reads the head's own parameters from the metadata (into a state of its own,
-   * may be NULL) and checks the outputs' shapes. */
+  /* Reads the head's own parameters from the metadata into a state of its own and
+   * checks the outputs' shapes (tensors without data). NULL is an error. */
   gpointer (*open) (const QfModel *model, const QfTensor *shapes,
       int n_outputs, GError **error);
   void (*close) (gpointer state);
@@ -28,5 +28,7 @@ typedef struct
   void (*decode) (gpointer state, const QfHeadInfo *info,
       const QfTensor *outputs, float threshold, QfResult *result);
 } QfHead;
+
+extern const QfHead qf_head_fcos, qf_head_classify;
 
 G_END_DECLS

@@ -15,20 +15,20 @@ static void
 step_row (const guint8 *restrict p, int width, int step, guint8 *restrict luma)
 {
   for (int x = 0; x < width; x++)
-    luma[x] = p[(gsize)x * step];
+    luma[x] = p[(gsize) x * step];
 }
 
 /* Inlined with constants: @step bytes a pixel, @r @g @b their places in it. */
 static inline void
 rgb_row (const guint8 *restrict p, int width, int step, int r, int g, int b,
-         guint8 *restrict luma)
+    guint8 *restrict luma)
 {
   for (int x = 0; x < width; x++) {
-    const guint8 *q = p + (gsize)x * step;
+    const guint8 *q = p + (gsize) x * step;
 
-    luma[x]
-        = (guint8)((LUMA_R * q[r] + LUMA_G * q[g] + LUMA_B * q[b] + LUMA_OFFSET)
-                   >> 15);
+    luma[x] = (guint8) ((LUMA_R * q[r] + LUMA_G * q[g] + LUMA_B * q[b] +
+                            LUMA_OFFSET) >>
+        15);
   }
 }
 
@@ -36,15 +36,15 @@ static void
 ten_bit_row (const guint8 *restrict p, int width, guint8 *restrict luma)
 {
   for (int x = 0; x < width; x++)
-    luma[x] = (guint8)(p[2 * x] >> 2 | p[2 * x + 1] << 6);
+    luma[x] = (guint8) (p[2 * x] >> 2 | p[2 * x + 1] << 6);
 }
 
 static void
 full_to_video_row (guint8 *luma, int width)
 {
   for (int x = 0; x < width; x++)
-    luma[x]
-        = (guint8)(((LUMA_R + LUMA_G + LUMA_B) * luma[x] + LUMA_OFFSET) >> 15);
+    luma[x] =
+        (guint8) (((LUMA_R + LUMA_G + LUMA_B) * luma[x] + LUMA_OFFSET) >> 15);
 }
 
 static gboolean
@@ -59,7 +59,7 @@ luma_row (QfFormat format, const guint8 *p, int width, guint8 *luma)
   switch (format) {
     case QF_FORMAT_GRAY8:
     case QF_FORMAT_I420:
-      memcpy (luma, p, (gsize)width);
+      memcpy (luma, p, (gsize) width);
       break;
     case QF_FORMAT_YUY2:
       step_row (p, width, 2, luma);
@@ -93,14 +93,14 @@ luma_row (QfFormat format, const guint8 *p, int width, guint8 *luma)
 }
 
 void
-qf_image_luma (const QfImage *image, int row0, int rows, guint8 *luma,
-               int luma_stride)
+qf_image_luma (
+    const QfImage *image, int row0, int rows, guint8 *luma, int luma_stride)
 {
   gboolean map = image->full_range && !is_rgb (image->format);
 
   for (int y = row0; y < row0 + rows; y++) {
-    luma_row (image->format, image->data + (gssize)y * image->stride,
-              image->width, luma);
+    luma_row (image->format, image->data + (gssize) y * image->stride,
+        image->width, luma);
     if (map)
       full_to_video_row (luma, image->width);
     luma += luma_stride;

@@ -57,20 +57,19 @@ qf_planes_parse (QfPlanes *planes, const char *text, GError **error)
   *planes = (QfPlanes){ 0 };
   if (!text || !g_utf8_validate (text, -1, NULL)) {
     g_set_error (error, QF_ERROR, QF_ERROR_ARGUMENT,
-                 "planes are not readable text; " GRAMMAR);
+        "planes are not readable text; " GRAMMAR);
     return FALSE;
   }
   /* One more than may be, so that a long list costs nothing. */
   parts = g_strsplit (text, ",", QF_MAX_PLANES + 1);
   if (g_strv_length (parts) > QF_MAX_PLANES) {
     g_set_error (error, QF_ERROR, QF_ERROR_ARGUMENT,
-                 "more than %d planes in \"%.200s\"", QF_MAX_PLANES, text);
+        "more than %d planes in \"%.200s\"", QF_MAX_PLANES, text);
     return FALSE;
   }
   for (int i = 0; parts[0] && parts[i]; i++) {
     if (!read_plane (&planes->plane[i], g_strstrip (parts[i]))) {
-      g_set_error (
-          error, QF_ERROR, QF_ERROR_ARGUMENT,
+      g_set_error (error, QF_ERROR, QF_ERROR_ARGUMENT,
           "\"%.200s\" in the planes \"%.200s\" is not a plane; " GRAMMAR,
           parts[i], text);
       *planes = (QfPlanes){ 0 };
@@ -79,8 +78,8 @@ qf_planes_parse (QfPlanes *planes, const char *text, GError **error)
     planes->n++;
   }
   if (planes->n == 0) {
-    g_set_error (error, QF_ERROR, QF_ERROR_ARGUMENT,
-                 "no planes are given; " GRAMMAR);
+    g_set_error (
+        error, QF_ERROR, QF_ERROR_ARGUMENT, "no planes are given; " GRAMMAR);
     return FALSE;
   }
   return TRUE;
@@ -113,8 +112,8 @@ qf_planes_equal (const QfPlanes *a, const QfPlanes *b)
   for (int i = 0; i < a->n; i++) {
     const QfPlane *p = &a->plane[i], *q = &b->plane[i];
 
-    if (p->kind != q->kind || p->k != q->k || p->gain != q->gain
-        || p->threshold != q->threshold)
+    if (p->kind != q->kind || p->k != q->k || p->gain != q->gain ||
+        p->threshold != q->threshold)
       return FALSE;
   }
   return TRUE;

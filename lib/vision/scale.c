@@ -47,21 +47,21 @@ gcd (int a, int b)
 static void
 shrink_weights (Axis *a, int m, int n)
 {
-  a->sum = (guint32)m;
+  a->sum = (guint32) m;
   /* The start is a multiple of 1/n in a pixel, (n − 1)/n at most. */
   a->taps = MIN ((m + n - 1 + n - 1) / n, a->src);
-  a->first = g_new0 (guint16, (gsize)a->dst);
-  a->weight = g_new0 (guint16, (gsize)a->dst * a->taps);
+  a->first = g_new0 (guint16, (gsize) a->dst);
+  a->weight = g_new0 (guint16, (gsize) a->dst * a->taps);
   for (int i = 0; i < a->dst; i++) {
-    gint64 from = (gint64)i * m, to = from + m;
-    int first = MIN ((int)(from / n), a->src - a->taps);
+    gint64 from = (gint64) i * m, to = from + m;
+    int first = MIN ((int) (from / n), a->src - a->taps);
 
-    a->first[i] = (guint16)first;
+    a->first[i] = (guint16) first;
     for (int t = 0; t < a->taps; t++) {
-      gint64 lo = MAX (from, (gint64)(first + t) * n);
-      gint64 hi = MIN (to, (gint64)(first + t + 1) * n);
+      gint64 lo = MAX (from, (gint64) (first + t) * n);
+      gint64 hi = MIN (to, (gint64) (first + t + 1) * n);
 
-      a->weight[(gsize)i * a->taps + t] = (guint16)MAX (hi - lo, 0);
+      a->weight[(gsize) i * a->taps + t] = (guint16) MAX (hi - lo, 0);
     }
   }
 }
@@ -70,21 +70,21 @@ shrink_weights (Axis *a, int m, int n)
 static void
 grow_weights (Axis *a, int m, int n)
 {
-  a->sum = 2 * (guint32)n;
+  a->sum = 2 * (guint32) n;
   a->taps = MIN (2, a->src);
-  a->first = g_new0 (guint16, (gsize)a->dst);
-  a->weight = g_new0 (guint16, (gsize)a->dst * a->taps);
+  a->first = g_new0 (guint16, (gsize) a->dst);
+  a->weight = g_new0 (guint16, (gsize) a->dst * a->taps);
   for (int i = 0; i < a->dst; i++) {
-    gint64 at = (2 * (gint64)i + 1) * m - n;
-    guint16 *w = a->weight + (gsize)i * a->taps;
+    gint64 at = (2 * (gint64) i + 1) * m - n;
+    guint16 *w = a->weight + (gsize) i * a->taps;
 
     /* Beyond the outer pixels' centres the outer pixel is repeated. */
-    at = CLAMP (at, 0, (gint64)(a->src - 1) * 2 * n);
-    a->first[i] = (guint16)MIN (at / (2 * n), a->src - a->taps);
-    at -= (gint64)a->first[i] * 2 * n;
-    w[0] = (guint16)(2 * n - at);
+    at = CLAMP (at, 0, (gint64) (a->src - 1) * 2 * n);
+    a->first[i] = (guint16) MIN (at / (2 * n), a->src - a->taps);
+    at -= (gint64) a->first[i] * 2 * n;
+    w[0] = (guint16) (2 * n - at);
     if (a->taps == 2)
-      w[1] = (guint16)at;
+      w[1] = (guint16) at;
   }
 }
 
@@ -122,10 +122,10 @@ qf_scaler_new (int src_w, int src_h, int dst_w, int dst_h)
   s = g_new0 (QfScaler, 1);
   axis_init (&s->x, src_w, dst_w);
   axis_init (&s->y, src_h, dst_h);
-  divisor = (guint64)s->x.sum * s->y.sum;
+  divisor = (guint64) s->x.sum * s->y.sum;
   s->narrow = 255 * s->y.sum <= G_MAXUINT16;
   s->wide = 255 * divisor + divisor / 2 > G_MAXUINT32;
-  s->row = g_new (guint32, (gsize)src_w);
+  s->row = g_new (guint32, (gsize) src_w);
   return s;
 }
 
@@ -144,7 +144,7 @@ qf_scaler_free (QfScaler *s)
  * a time halve the traffic of the sums. */
 #define SUM_ROWS(name, type)                                                   \
   static void name (const guint8 *restrict src, int stride, const guint16 *w,  \
-                    int taps, int width, type *restrict row)                   \
+      int taps, int width, type *restrict row)                                 \
   {                                                                            \
     int t = 0;                                                                 \
                                                                                \
@@ -152,17 +152,17 @@ qf_scaler_free (QfScaler *s)
       type w0 = w[0];                                                          \
                                                                                \
       for (int x = 0; x < width; x++)                                          \
-        row[x] = (type)(w0 * src[x]);                                          \
+        row[x] = (type) (w0 * src[x]);                                         \
       t = 1;                                                                   \
     } else {                                                                   \
-      memset (row, 0, (gsize)width * sizeof *row);                             \
+      memset (row, 0, (gsize) width * sizeof *row);                            \
     }                                                                          \
     for (; t < taps; t += 2) {                                                 \
-      const guint8 *a = src + (gssize)t * stride, *b = a + stride;             \
+      const guint8 *a = src + (gssize) t * stride, *b = a + stride;            \
       type wa = w[t], wb = w[t + 1];                                           \
                                                                                \
       for (int x = 0; x < width; x++)                                          \
-        row[x] = (type)(row[x] + (type)(wa * a[x]) + (type)(wb * b[x]));       \
+        row[x] = (type) (row[x] + (type) (wa * a[x]) + (type) (wb * b[x]));    \
     }                                                                          \
   }
 
@@ -175,7 +175,7 @@ SUM_ROWS (sum_rows_32, guint32)
 static inline guint8
 divide (guint64 sum, guint64 half, double inverse)
 {
-  return (guint8)(gint32)(((double)(gint64)(sum + half) + 0.5) * inverse);
+  return (guint8) (gint32) (((double) (gint64) (sum + half) + 0.5) * inverse);
 }
 
 /* Weighted sums of columns, divided. Inlined with a constant number of taps. */
@@ -191,13 +191,13 @@ divide (guint64 sum, guint64 half, double inverse)
       sum_type sum = 0;                                                        \
                                                                                \
       for (int t = 0; t < taps; t++)                                           \
-        sum += (sum_type)w[t] * p[t];                                          \
+        sum += (sum_type) w[t] * p[t];                                         \
       dst[i] = divide (sum, half, inverse);                                    \
     }                                                                          \
   }                                                                            \
                                                                                \
   static void name (const row_type *restrict row, const Axis *a, guint64 half, \
-                    double inverse, guint8 *restrict dst)                      \
+      double inverse, guint8 *restrict dst)                                    \
   {                                                                            \
     switch (a->taps) {                                                         \
       case 1:                                                                  \
@@ -222,22 +222,22 @@ SUM_COLUMNS (sum_columns_32, guint32, guint32)
 SUM_COLUMNS (sum_columns_wide, guint32, guint64)
 
 void
-qf_scaler_run (QfScaler *s, const guint8 *src, int src_stride, guint8 *dst,
-               int dst_stride)
+qf_scaler_run (
+    QfScaler *s, const guint8 *src, int src_stride, guint8 *dst, int dst_stride)
 {
   const Axis *x = &s->x, *y = &s->y;
-  guint64 divisor = (guint64)x->sum * y->sum;
-  double inverse = 1.0 / (double)divisor;
+  guint64 divisor = (guint64) x->sum * y->sum;
+  double inverse = 1.0 / (double) divisor;
 
   for (int i = 0; i < y->dst; i++) {
-    const guint8 *from = src + (gssize)y->first[i] * src_stride;
-    const guint16 *w = y->weight + (gsize)i * y->taps;
-    guint8 *to = dst + (gssize)i * dst_stride;
+    const guint8 *from = src + (gssize) y->first[i] * src_stride;
+    const guint16 *w = y->weight + (gsize) i * y->taps;
+    guint8 *to = dst + (gssize) i * dst_stride;
 
     if (divisor == 1) {
-      memcpy (to, from, (gsize)x->dst);
+      memcpy (to, from, (gsize) x->dst);
     } else if (s->narrow && !s->wide) {
-      guint16 *row = (guint16 *)s->row;
+      guint16 *row = (guint16 *) s->row;
 
       sum_rows_16 (from, src_stride, w, y->taps, x->src, row);
       sum_columns_16 (row, x, divisor / 2, inverse, to);

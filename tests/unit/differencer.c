@@ -17,8 +17,8 @@ clamp_byte (int v)
 
 /* d with dead band and opening, by the words of the definition. */
 static int
-naive_d (const guint8 *now, const guint8 *then, int w, int h, int t, int x,
-         int y)
+naive_d (
+    const guint8 *now, const guint8 *then, int w, int h, int t, int x, int y)
 {
   int d = now[y * w + x] - then[y * w + x];
 
@@ -45,12 +45,12 @@ naive_d (const guint8 *now, const guint8 *then, int w, int h, int t, int x,
  * picture. */
 static void
 naive_plane (const QfPlane *p, guint8 *const *past, int n_past,
-             const guint8 *now, int w, int h, guint8 *out)
+    const guint8 *now, int w, int h, guint8 *out)
 {
-  g_autofree guint8 *then = g_malloc ((gsize)w * h);
+  g_autofree guint8 *then = g_malloc ((gsize) w * h);
 
   if (p->kind == 'Y') {
-    memcpy (out, now, (gsize)w * h);
+    memcpy (out, now, (gsize) w * h);
     return;
   }
   for (int i = 0; i < w * h; i++) {
@@ -62,14 +62,14 @@ naive_plane (const QfPlane *p, guint8 *const *past, int n_past,
     }
     for (int k = 1; k <= p->k; k++)
       sum += past[n_past - k][i];
-    then[i] = p->kind == 'A' ? (guint8)((sum + p->k / 2) / p->k)
+    then[i] = p->kind == 'A' ? (guint8) ((sum + p->k / 2) / p->k)
                              : past[n_past - p->k][i];
   }
   for (int y = 0; y < h; y++)
     for (int x = 0; x < w; x++) {
       int d = naive_d (now, then, w, h, p->threshold, x, y);
 
-      out[y * w + x] = (guint8)clamp_byte (
+      out[y * w + x] = (guint8) clamp_byte (
           p->kind == 'M' ? p->gain * abs (d) : 128 + p->gain * d / 2);
     }
 }
@@ -79,20 +79,18 @@ naive_plane (const QfPlane *p, guint8 *const *past, int n_past,
 static void
 test_all_pairs (void)
 {
-  static const char *const texts[]
-      = { "D1",     "M1",     "A1",     "D1x2",    "D1x3",
-          "D1x7",   "D1x128", "D1x255", "M1x2",    "M1x5",
-          "M1x255", "D1t1",   "D1t8",   "D1x2t8",  "D1x5t127",
-          "D1t254", "D1t255", "M1t8",   "M1x3t20", "A1x2t8" };
+  static const char *const texts[] = { "D1", "M1", "A1", "D1x2", "D1x3", "D1x7",
+    "D1x128", "D1x255", "M1x2", "M1x5", "M1x255", "D1t1", "D1t8", "D1x2t8",
+    "D1x5t127", "D1t254", "D1t255", "M1t8", "M1x3t20", "A1x2t8" };
   const int side = 512;
-  g_autofree guint8 *now = g_malloc ((gsize)side * side);
-  g_autofree guint8 *then = g_malloc ((gsize)side * side);
-  g_autofree guint8 *out = g_malloc ((gsize)side * side);
+  g_autofree guint8 *now = g_malloc ((gsize) side * side);
+  g_autofree guint8 *then = g_malloc ((gsize) side * side);
+  g_autofree guint8 *out = g_malloc ((gsize) side * side);
 
   for (int y = 0; y < side; y++)
     for (int x = 0; x < side; x++) {
-      now[y * side + x] = (guint8)(x / 2);
-      then[y * side + x] = (guint8)(y / 2);
+      now[y * side + x] = (guint8) (x / 2);
+      then[y * side + x] = (guint8) (y / 2);
     }
   for (guint i = 0; i < G_N_ELEMENTS (texts); i++) {
     QfPlanes planes;
@@ -109,11 +107,11 @@ test_all_pairs (void)
 
         if (abs (v) <= p->threshold)
           v = 0;
-        expected = clamp_byte (p->kind == 'M' ? p->gain * abs (v)
-                                              : 128 + p->gain * v / 2);
+        expected = clamp_byte (
+            p->kind == 'M' ? p->gain * abs (v) : 128 + p->gain * v / 2);
         if (out[y * side + x] != expected)
           g_error ("%s: %d after %d gave %d, expected %d", texts[i], x / 2,
-                   y / 2, out[y * side + x], expected);
+              y / 2, out[y * side + x], expected);
       }
   }
 }
@@ -123,7 +121,7 @@ static void
 check_stream (QfRng *rng, const char *text, int w, int h, int n_pictures)
 {
   QfPlanes planes;
-  gsize size = (gsize)w * h;
+  gsize size = (gsize) w * h;
   g_autoptr (GPtrArray) past = g_ptr_array_new_with_free_func (g_free);
   g_autofree guint8 *out = NULL, *expected = g_malloc (size);
   g_autoptr (QfDifferencer) d = NULL;
@@ -136,16 +134,16 @@ check_stream (QfRng *rng, const char *text, int w, int h, int n_pictures)
     gboolean skip = qf_rng_below (rng, 4) == 0;
 
     for (gsize i = 0; i < size; i++)
-      now[i] = (guint8)(qf_rng_below (rng, 3) || n == 0
-                            ? (int)qf_rng_below (rng, 20) + 100
-                            : (int)qf_rng_below (rng, 256));
+      now[i] = (guint8) (qf_rng_below (rng, 3) || n == 0
+              ? (int) qf_rng_below (rng, 20) + 100
+              : (int) qf_rng_below (rng, 256));
     /* A time line with small gaps must change nothing without a rate. */
-    qf_differencer_push (d, now, NULL, n % 2 ? n * 40 * MS : -1,
-                         skip ? NULL : out);
+    qf_differencer_push (
+        d, now, NULL, n % 2 ? n * 40 * MS : -1, skip ? NULL : out);
     for (int i = 0; i < planes.n && !skip; i++) {
-      naive_plane (&planes.plane[i], (guint8 *const *)past->pdata,
-                   (int)past->len, now, w, h, expected);
-      if (memcmp (expected, out + (gsize)i * size, size) != 0)
+      naive_plane (&planes.plane[i], (guint8 *const *) past->pdata,
+          (int) past->len, now, w, h, expected);
+      if (memcmp (expected, out + (gsize) i * size, size) != 0)
         g_error ("plane %d of %s, %dx%d, picture %d", i, text, w, h, n);
     }
     g_ptr_array_add (past, now);
@@ -155,16 +153,11 @@ check_stream (QfRng *rng, const char *text, int w, int h, int n_pictures)
 static void
 test_streams (void)
 {
-  static const char *const texts[] = { "Y",
-                                       "D1",
-                                       "Y,D1x2t8,D5x2t8",
-                                       "A8,A8t3,M8,D8t3,A3x4",
-                                       "D1t8,M1t8,D1x3t8,M1x2,D1",
-                                       "A7t2,A1,A2,A250",
-                                       "D250,A250x2",
-                                       "M2x9t12,A5x255t1,Y,D3" };
-  static const int sizes[][2] = { { 1, 1 }, { 1, 9 },  { 9, 1 },  { 2, 2 },
-                                  { 3, 2 }, { 17, 5 }, { 33, 31 } };
+  static const char *const texts[] = { "Y", "D1", "Y,D1x2t8,D5x2t8",
+    "A8,A8t3,M8,D8t3,A3x4", "D1t8,M1t8,D1x3t8,M1x2,D1", "A7t2,A1,A2,A250",
+    "D250,A250x2", "M2x9t12,A5x255t1,Y,D3" };
+  static const int sizes[][2] = { { 1, 1 }, { 1, 9 }, { 9, 1 }, { 2, 2 },
+    { 3, 2 }, { 17, 5 }, { 33, 31 } };
   guint32 seed = g_test_rand_int_range (0, G_MAXINT32);
   QfRng rng = { seed };
 
@@ -172,7 +165,7 @@ test_streams (void)
   for (guint t = 0; t < G_N_ELEMENTS (texts); t++)
     for (guint s = 0; s < G_N_ELEMENTS (sizes); s++)
       check_stream (&rng, texts[t], sizes[s][0], sizes[s][1],
-                    t == 5 || t == 6 ? 258 : 24);
+          t == 5 || t == 6 ? 258 : 24);
 }
 
 /* The mean's division for every sum that can be. */
@@ -184,17 +177,17 @@ test_means (void)
     QfPlanes planes;
     g_autoptr (QfDifferencer) d = NULL;
     int width = 255 * n + 1;
-    g_autofree guint8 *picture = g_malloc ((gsize)width);
-    g_autofree guint8 *out = g_malloc ((gsize)width);
+    g_autofree guint8 *picture = g_malloc ((gsize) width);
+    g_autofree guint8 *out = g_malloc ((gsize) width);
 
     g_assert_true (qf_planes_parse (&planes, text, NULL));
     d = qf_differencer_new (&planes, width, 1, 0, 1);
     for (int k = 0; k < n; k++) { /* column s has sum s */
       for (int s = 0; s < width; s++)
-        picture[s] = (guint8)(s / n + (k < s % n ? 1 : 0));
+        picture[s] = (guint8) (s / n + (k < s % n ? 1 : 0));
       qf_differencer_push (d, picture, NULL, -1, NULL);
     }
-    memset (picture, 128, (gsize)width);
+    memset (picture, 128, (gsize) width);
     qf_differencer_push (d, picture, NULL, -1, out);
     for (int s = 0; s < width; s++)
       g_assert_cmpint (out[s], ==, clamp_byte (128 + 128 - (s + n / 2) / n));
@@ -291,9 +284,9 @@ test_rate (void)
   static const struct
   {
     int fps, d1, d5, first; /* first: picture from which D5 has a past */
-  } rows[] = { { 25, 1, 5, 5 },   { 50, 2, 10, 9 }, { 100, 4, 20, 18 },
-               { 60, 2, 12, 11 }, { 30, 1, 6, 6 },   { 10, 1, 2, 2 },
-               { 5, 1, 1, 1 },    { 2, 1, 1, 1 },    { 200, 8, 40, 36 } };
+  } rows[] = { { 25, 1, 5, 5 }, { 50, 2, 10, 9 }, { 100, 4, 20, 18 },
+    { 60, 2, 12, 11 }, { 30, 1, 6, 6 }, { 10, 1, 2, 2 }, { 5, 1, 1, 1 },
+    { 2, 1, 1, 1 }, { 200, 8, 40, 36 } };
 
   for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
     Counter one = counter ("D1x4,D5x4", 25, 1);
@@ -323,17 +316,17 @@ test_rate_native (void)
   g_assert_true (qf_planes_parse (&planes, "Y,D1,D7t3,M3x2,A8,A3t2", NULL));
   for (int mode = 0; mode < 3; mode++) {
     g_autoptr (QfDifferencer) a = qf_differencer_new (&planes, 9, 7, 0, 1);
-    g_autoptr (QfDifferencer) b
-        = qf_differencer_new (&planes, 9, 7, 30000, 1001);
+    g_autoptr (QfDifferencer) b =
+        qf_differencer_new (&planes, 9, 7, 30000, 1001);
 
     for (int n = 0; n < 60; n++) {
       guint8 now[63], out_a[6 * 63], out_b[6 * 63];
       gint64 t = (n + 1) * 1001 * 1000 * MS / 30000;
 
       if (mode == 1)
-        t += (int)qf_rng_below (&rng, 10 * MS) - 5 * MS;
+        t += (int) qf_rng_below (&rng, 10 * MS) - 5 * MS;
       for (int i = 0; i < 63; i++)
-        now[i] = (guint8)qf_rng_next (&rng);
+        now[i] = (guint8) qf_rng_next (&rng);
       qf_differencer_push (a, now, NULL, -1, out_a);
       qf_differencer_push (b, now, NULL, mode == 2 ? -1 : t, out_b);
       g_assert_cmpmem (out_a, sizeof out_a, out_b, sizeof out_b);
@@ -350,8 +343,8 @@ test_rate_random (void)
 
   g_test_message ("seed %u", seed);
   for (int round = 0; round < 200; round++) {
-    int n_mean = 1 + (int)qf_rng_below (&rng, 9);
-    int k = 1 + (int)qf_rng_below (&rng, 9);
+    int n_mean = 1 + (int) qf_rng_below (&rng, 9);
+    int k = 1 + (int) qf_rng_below (&rng, 9);
     g_autofree char *text = g_strdup_printf ("D%d,A%d", k, n_mean);
     QfPlanes planes;
     g_autoptr (QfDifferencer) d = NULL;
@@ -367,7 +360,7 @@ test_rate_random (void)
       /* At least 1/8 step apart, where nothing is thinned out. */
       t += 5 * MS + qf_rng_below (&rng, round % 2 ? 20 * MS : 150 * MS);
       times[n] = t;
-      grey[n] = (guint8)qf_rng_next (&rng);
+      grey[n] = (guint8) qf_rng_next (&rng);
       qf_differencer_push (d, &grey[n], NULL, t, out);
       for (int plane = 0; plane < 2; plane++) {
         int steps = plane ? n_mean : k, sum = 0;
@@ -435,11 +428,11 @@ test_colour (void)
 static void
 test_speed (void)
 {
-  static const char *const texts[]
-      = { "D1", "D1x2t8", "Y,D1x2t8,D5x2t8", "A8t3" };
+  static const char *const texts[] = { "D1", "D1x2t8", "Y,D1x2t8,D5x2t8",
+    "A8t3" };
   const int w = 320, h = 240;
-  g_autofree guint8 *luma = g_malloc0 ((gsize)w * h);
-  g_autofree guint8 *out = g_malloc ((gsize)3 * w * h);
+  g_autofree guint8 *luma = g_malloc0 ((gsize) w * h);
+  g_autofree guint8 *out = g_malloc ((gsize) 3 * w * h);
 
   for (guint i = 0; i < G_N_ELEMENTS (texts); i++) {
     QfPlanes planes;
@@ -455,8 +448,8 @@ test_speed (void)
       if (n > 10)
         best = MIN (best, g_get_monotonic_time () - start);
     }
-    g_test_message ("%s at %dx%d: %" G_GINT64_FORMAT " us", texts[i], w, h,
-                    best);
+    g_test_message (
+        "%s at %dx%d: %" G_GINT64_FORMAT " us", texts[i], w, h, best);
   }
 }
 

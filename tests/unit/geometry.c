@@ -27,19 +27,18 @@ test_known (void)
     { QF_FIT_LETTERBOX, 1, 32767, 1, 1, 320, 240, 159, 0, 1, 240 },
     { QF_FIT_LETTERBOX, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1 },
     { QF_FIT_LETTERBOX, 32767, 32767, G_MAXINT, 1, 32767, 32767, 0, 16383,
-      32767, 1 },
+        32767, 1 },
     { QF_FIT_LETTERBOX, 32767, 32767, 1, G_MAXINT, 32767, 32767, 16383, 0, 1,
-      32767 },
+        32767 },
     { QF_FIT_LETTERBOX, 32767, 32767, G_MAXINT, G_MAXINT, 32767, 32767, 0, 0,
-      32767, 32767 },
+        32767, 32767 },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
     QfGeometry g;
 
     qf_geometry_init (&g, rows[i].fit, rows[i].src_w, rows[i].src_h,
-                      rows[i].par_n, rows[i].par_d, rows[i].dst_w,
-                      rows[i].dst_h);
+        rows[i].par_n, rows[i].par_d, rows[i].dst_w, rows[i].dst_h);
     g_assert_cmpint (g.x, ==, rows[i].x);
     g_assert_cmpint (g.y, ==, rows[i].y);
     g_assert_cmpint (g.w, ==, rows[i].w);
@@ -52,7 +51,7 @@ test_known (void)
 static float
 between (QfRng *rng, double lo, double hi)
 {
-  return (float)(lo + (hi - lo) * qf_rng_uniform (rng));
+  return (float) (lo + (hi - lo) * qf_rng_uniform (rng));
 }
 
 static void
@@ -63,17 +62,17 @@ test_round_trip (void)
 
   g_test_message ("seed %u", seed);
   for (int i = 0; i < 20000; i++) {
-    int src_w = 1 + (int)qf_rng_below (&rng, 4096);
-    int src_h = 1 + (int)qf_rng_below (&rng, 4096);
-    int dst_w = 1 + (int)qf_rng_below (&rng, 1024);
-    int dst_h = 1 + (int)qf_rng_below (&rng, 1024);
-    int par_n = 1 + (int)qf_rng_below (&rng, 4);
-    int par_d = 1 + (int)qf_rng_below (&rng, 4);
+    int src_w = 1 + (int) qf_rng_below (&rng, 4096);
+    int src_h = 1 + (int) qf_rng_below (&rng, 4096);
+    int dst_w = 1 + (int) qf_rng_below (&rng, 1024);
+    int dst_h = 1 + (int) qf_rng_below (&rng, 1024);
+    int par_n = 1 + (int) qf_rng_below (&rng, 4);
+    int par_d = 1 + (int) qf_rng_below (&rng, 4);
     QfGeometry g;
     QfBox box = { .score = 0.5f, .label = 3, .id = 9 }, back;
 
     qf_geometry_init (&g, i & 7 ? QF_FIT_LETTERBOX : QF_FIT_STRETCH, src_w,
-                      src_h, par_n, par_d, dst_w, dst_h);
+        src_h, par_n, par_d, dst_w, dst_h);
     /* Whole pixels, inside, centred, one side full, aspect kept to a pixel. */
     g_assert_cmpint (g.w, >=, 1);
     g_assert_cmpint (g.h, >=, 1);
@@ -83,14 +82,14 @@ test_round_trip (void)
     g_assert_cmpint (abs (dst_h - g.h - 2 * g.y), <=, 1);
     g_assert_true (g.w == dst_w || g.h == dst_h);
     if (i & 7) {
-      double aspect = (double)src_w * par_n / ((double)src_h * par_d);
+      double aspect = (double) src_w * par_n / ((double) src_h * par_d);
 
       if (g.w == dst_w)
-        g_assert_cmpfloat (fabs (g.h - MIN (dst_h, MAX (1, dst_w / aspect))),
-                           <=, 0.5 + 1e-6);
+        g_assert_cmpfloat (
+            fabs (g.h - MIN (dst_h, MAX (1, dst_w / aspect))), <=, 0.5 + 1e-6);
       else
-        g_assert_cmpfloat (fabs (g.w - MAX (1, dst_h * aspect)), <=,
-                           0.5 + 1e-6);
+        g_assert_cmpfloat (
+            fabs (g.w - MAX (1, dst_h * aspect)), <=, 0.5 + 1e-6);
     }
 
     box.x = between (&rng, 0, src_w * 0.9);
@@ -139,16 +138,16 @@ test_clip (void)
   /* Wholly in the border, empty, or no number. */
   {
     const QfBox none[] = { { .x = 5, .y = 0, .w = 10, .h = 30 },
-                           { .x = 5, .y = 210, .w = 10, .h = 30 },
-                           { .x = 5, .y = 50, .w = 0, .h = 30 },
-                           { .x = 5, .y = 50, .w = -4, .h = 3 },
-                           { .x = 320, .y = 50, .w = 4, .h = 3 },
-                           { .x = -4, .y = 50, .w = 4, .h = 3 },
-                           { .x = NAN, .y = 50, .w = 4, .h = 3 },
-                           { .x = 5, .y = 50, .w = NAN, .h = 3 },
-                           { .x = 5, .y = NAN, .w = 4, .h = 3 },
-                           { .x = 5, .y = 50, .w = 4, .h = NAN },
-                           { .x = INFINITY, .y = 50, .w = 4, .h = 3 } };
+      { .x = 5, .y = 210, .w = 10, .h = 30 },
+      { .x = 5, .y = 50, .w = 0, .h = 30 },
+      { .x = 5, .y = 50, .w = -4, .h = 3 },
+      { .x = 320, .y = 50, .w = 4, .h = 3 },
+      { .x = -4, .y = 50, .w = 4, .h = 3 },
+      { .x = NAN, .y = 50, .w = 4, .h = 3 },
+      { .x = 5, .y = 50, .w = NAN, .h = 3 },
+      { .x = 5, .y = NAN, .w = 4, .h = 3 },
+      { .x = 5, .y = 50, .w = 4, .h = NAN },
+      { .x = INFINITY, .y = 50, .w = 4, .h = 3 } };
 
     for (guint i = 0; i < G_N_ELEMENTS (none); i++) {
       box = none[i];
@@ -158,22 +157,22 @@ test_clip (void)
 
   /* Nothing passes the picture's edge, in float either. */
   for (int i = 0; i < 100000; i++) {
-    int w = 1 + (int)qf_rng_below (&rng, 5000);
-    int h = 1 + (int)qf_rng_below (&rng, 5000);
+    int w = 1 + (int) qf_rng_below (&rng, 5000);
+    int h = 1 + (int) qf_rng_below (&rng, 5000);
 
     qf_geometry_init (&g, QF_FIT_LETTERBOX, w, h, 1, 1, 320, 240);
     box = (QfBox){ .x = between (&rng, -100, 330),
-                   .y = between (&rng, -100, 250),
-                   .w = between (&rng, 0, 300),
-                   .h = between (&rng, 0, 300) };
+      .y = between (&rng, -100, 250),
+      .w = between (&rng, 0, 300),
+      .h = between (&rng, 0, 300) };
     if (!qf_geometry_to_source (&g, &box))
       continue;
     g_assert_cmpfloat (box.x, >=, 0);
     g_assert_cmpfloat (box.y, >=, 0);
     g_assert_cmpfloat (box.w, >, 0);
     g_assert_cmpfloat (box.h, >, 0);
-    g_assert_true ((float)(box.x + box.w) <= (float)w);
-    g_assert_true ((float)(box.y + box.h) <= (float)h);
+    g_assert_true ((float) (box.x + box.w) <= (float) w);
+    g_assert_true ((float) (box.y + box.h) <= (float) h);
   }
 }
 

@@ -31,9 +31,9 @@ test_matrix (void)
   for (int r = 0; r < 256; r++)
     for (int g = 0; g < 256; g++) {
       for (int b = 0; b < 256; b++) {
-        pixels[3 * b] = (guint8)r;
-        pixels[3 * b + 1] = (guint8)g;
-        pixels[3 * b + 2] = (guint8)b;
+        pixels[3 * b] = (guint8) r;
+        pixels[3 * b + 1] = (guint8) g;
+        pixels[3 * b + 2] = (guint8) b;
       }
       qf_image_luma (&image, 0, 1, luma, 256);
       for (int b = 0; b < 256; b++) {
@@ -55,7 +55,7 @@ test_full_range (void)
   QfImage image = { QF_FORMAT_GRAY8, 256, 1, in, 256, TRUE };
 
   for (int v = 0; v < 256; v++)
-    in[v] = (guint8)v;
+    in[v] = (guint8) v;
   qf_image_luma (&image, 0, 1, out, 256);
   for (int v = 0; v < 256; v++) {
     g_assert_cmpint (out[v], ==, 16 + (2 * 219 * v + 255) / 510);
@@ -73,10 +73,10 @@ test_ten_bits (void)
   QfImage image = { QF_FORMAT_I420_10LE, 1024, 1, low, sizeof low, FALSE };
 
   for (int v = 0; v < 1024; v++) {
-    low[2 * v] = (guint8)v;
-    low[2 * v + 1] = (guint8)(v >> 8);
-    high[2 * v] = (guint8)(v << 6);
-    high[2 * v + 1] = (guint8)(v >> 2);
+    low[2 * v] = (guint8) v;
+    low[2 * v + 1] = (guint8) (v >> 8);
+    high[2 * v] = (guint8) (v << 6);
+    high[2 * v + 1] = (guint8) (v >> 2);
   }
   qf_image_luma (&image, 0, 1, a, 1024);
   image.format = QF_FORMAT_P010_10LE;
@@ -98,11 +98,16 @@ static const struct
   QfFormat format;
   int bytes, at[3];
 } layouts[] = {
-  { QF_FORMAT_GRAY8, 1, { 0, -1, -1 } }, { QF_FORMAT_I420, 1, { 0, -1, -1 } },
-  { QF_FORMAT_YUY2, 2, { 0, -1, -1 } },  { QF_FORMAT_UYVY, 2, { 1, -1, -1 } },
-  { QF_FORMAT_RGB, 3, { 0, 1, 2 } },     { QF_FORMAT_BGR, 3, { 2, 1, 0 } },
-  { QF_FORMAT_RGBX, 4, { 0, 1, 2 } },    { QF_FORMAT_BGRX, 4, { 2, 1, 0 } },
-  { QF_FORMAT_XRGB, 4, { 1, 2, 3 } },    { QF_FORMAT_XBGR, 4, { 3, 2, 1 } },
+  { QF_FORMAT_GRAY8, 1, { 0, -1, -1 } },
+  { QF_FORMAT_I420, 1, { 0, -1, -1 } },
+  { QF_FORMAT_YUY2, 2, { 0, -1, -1 } },
+  { QF_FORMAT_UYVY, 2, { 1, -1, -1 } },
+  { QF_FORMAT_RGB, 3, { 0, 1, 2 } },
+  { QF_FORMAT_BGR, 3, { 2, 1, 0 } },
+  { QF_FORMAT_RGBX, 4, { 0, 1, 2 } },
+  { QF_FORMAT_BGRX, 4, { 2, 1, 0 } },
+  { QF_FORMAT_XRGB, 4, { 1, 2, 3 } },
+  { QF_FORMAT_XBGR, 4, { 3, 2, 1 } },
 };
 
 /* Odd sizes, strides wider than the row and negative, parts of the rows;
@@ -117,18 +122,18 @@ test_layouts (void)
     for (guint w = 0; w < G_N_ELEMENTS (widths); w++) {
       int width = widths[w], height = 5, bytes = layouts[f].bytes;
       int stride = width * bytes + 13, out_stride = width + 5;
-      g_autofree guint8 *in = g_malloc ((gsize)stride * height);
-      g_autofree guint8 *out = g_malloc ((gsize)out_stride * height);
+      g_autofree guint8 *in = g_malloc ((gsize) stride * height);
+      g_autofree guint8 *out = g_malloc ((gsize) out_stride * height);
       gboolean flip = w & 1;
       QfImage image = { layouts[f].format, width, height, in, stride, FALSE };
 
       for (int i = 0; i < stride * height; i++)
-        in[i] = (guint8)qf_rng_next (&rng);
+        in[i] = (guint8) qf_rng_next (&rng);
       if (flip) {
-        image.data = in + (gsize)stride * (height - 1);
+        image.data = in + (gsize) stride * (height - 1);
         image.stride = -stride;
       }
-      memset (out, 0xa5, (gsize)out_stride * height);
+      memset (out, 0xa5, (gsize) out_stride * height);
       qf_image_luma (&image, 1, 3, out, out_stride);
       for (int y = 0; y < height; y++)
         for (int x = 0; x < out_stride; x++) {
@@ -136,7 +141,7 @@ test_layouts (void)
           int expected = 0xa5;
 
           if (y < 3 && x < width) {
-            const guint8 *p = in + (gsize)row * stride + (gsize)x * bytes;
+            const guint8 *p = in + (gsize) row * stride + (gsize) x * bytes;
             const int *at = layouts[f].at;
 
             expected = at[1] < 0 ? p[at[0]]

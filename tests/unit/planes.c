@@ -20,7 +20,7 @@ test_canonical (void)
     { "M250x255t255", "M250x255t255", 250, FALSE },
     { "A8t3,M2,D12x10", "A8t3,M2,D12x10", 12, FALSE },
     { "Y,Y,Y,Y,Y,Y,Y,Y,Y,Y,Y,Y,Y,Y,Y,B", "Y,Y,Y,Y,Y,Y,Y,Y,Y,Y,Y,Y,Y,Y,Y,B", 0,
-      TRUE },
+        TRUE },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
@@ -69,38 +69,11 @@ test_fields (void)
 static void
 test_errors (void)
 {
-  static const char *const wrong[] = { "",
-                                       " ",
-                                       ",",
-                                       "Y,",
-                                       ",Y",
-                                       "Y,,Y",
-                                       "y",
-                                       "X",
-                                       "Y1",
-                                       "Yt2",
-                                       "R2",
-                                       "D",
-                                       "D0",
-                                       "D251",
-                                       "D-1",
-                                       "D+1",
-                                       "D1x",
-                                       "D1x0",
-                                       "D1x256",
-                                       "D1t",
-                                       "D1t256",
-                                       "D1t8x2",
-                                       "D1x2x2",
-                                       "D1x2t8 t3",
-                                       "D 1",
-                                       "D1.5",
-                                       "D99999999999999999999",
-                                       "A0",
-                                       "M",
-                                       "Y;D1",
-                                       "\xff\xfe",
-                                       "Y,Y,Y,Y,Y,Y,Y,Y,Y,Y,Y,Y,Y,Y,Y,Y,Y" };
+  static const char *const wrong[] = { "", " ", ",", "Y,", ",Y", "Y,,Y", "y",
+    "X", "Y1", "Yt2", "R2", "D", "D0", "D251", "D-1", "D+1", "D1x", "D1x0",
+    "D1x256", "D1t", "D1t256", "D1t8x2", "D1x2x2", "D1x2t8 t3", "D 1", "D1.5",
+    "D99999999999999999999", "A0", "M", "Y;D1", "\xff\xfe",
+    "Y,Y,Y,Y,Y,Y,Y,Y,Y,Y,Y,Y,Y,Y,Y,Y,Y" };
 
   for (guint i = 0; i < G_N_ELEMENTS (wrong); i++) {
     QfPlanes planes;

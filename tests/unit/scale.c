@@ -13,26 +13,26 @@ weight (int src, int dst, int i, int j, guint64 *sum)
   gint64 at, near, w = 0;
 
   if (dst <= src) {
-    gint64 lo = MAX ((gint64)i * src, (gint64)j * dst);
-    gint64 hi = MIN ((gint64)(i + 1) * src, (gint64)(j + 1) * dst);
+    gint64 lo = MAX ((gint64) i * src, (gint64) j * dst);
+    gint64 hi = MIN ((gint64) (i + 1) * src, (gint64) (j + 1) * dst);
 
-    *sum = (guint64)src;
-    return (guint64)MAX (hi - lo, 0);
+    *sum = (guint64) src;
+    return (guint64) MAX (hi - lo, 0);
   }
   /* In units of 1/2dst of a source pixel: centre of i, centre of j. The weight
    * falls from 1 to 0 over one pixel; the outer pixels go on outside. */
-  *sum = 2 * (guint64)dst;
-  at = (2 * (gint64)i + 1) * src;
-  near = (2 * (gint64)j + 1) * dst;
+  *sum = 2 * (guint64) dst;
+  at = (2 * (gint64) i + 1) * src;
+  near = (2 * (gint64) j + 1) * dst;
   w = 2 * dst - ABS (at - near);
   if ((j == 0 && at < near) || (j == src - 1 && at > near))
     w = 2 * dst;
-  return (guint64)MAX (w, 0);
+  return (guint64) MAX (w, 0);
 }
 
 static guint8
-naive (const guint8 *src, int stride, int sw, int sh, int dw, int dh, int x,
-       int y)
+naive (
+    const guint8 *src, int stride, int sw, int sh, int dw, int dh, int x, int y)
 {
   guint64 total = 0, sum_x = 1, sum_y = 1;
 
@@ -42,44 +42,44 @@ naive (const guint8 *src, int stride, int sw, int sh, int dw, int dh, int x,
     if (wy == 0)
       continue;
     for (int i = 0; i < sw; i++)
-      row += weight (sw, dw, x, i, &sum_x) * src[(gsize)j * stride + i];
+      row += weight (sw, dw, x, i, &sum_x) * src[(gsize) j * stride + i];
     total += wy * row;
   }
-  return (guint8)((2 * total + sum_x * sum_y) / (2 * sum_x * sum_y));
+  return (guint8) ((2 * total + sum_x * sum_y) / (2 * sum_x * sum_y));
 }
 
 static void
 check (QfRng *rng, int sw, int sh, int dw, int dh, int kind)
 {
   int stride = sw + 3, dst_stride = dw + 7;
-  g_autofree guint8 *src = g_malloc ((gsize)stride * sh);
-  g_autofree guint8 *dst = g_malloc ((gsize)dst_stride * dh);
+  g_autofree guint8 *src = g_malloc ((gsize) stride * sh);
+  g_autofree guint8 *dst = g_malloc ((gsize) dst_stride * dh);
   g_autoptr (QfScaler) s = qf_scaler_new (sw, sh, dw, dh);
   int tries = 0;
 
-  for (gsize i = 0; i < (gsize)stride * sh; i++) {
-    guint8 r = (guint8)qf_rng_next (rng);
+  for (gsize i = 0; i < (gsize) stride * sh; i++) {
+    guint8 r = (guint8) qf_rng_next (rng);
 
     src[i] = kind == 0 ? r : kind == 1 ? (r & 1 ? 255 : 0) : 255;
   }
-  memset (dst, 0x5a, (gsize)dst_stride * dh);
+  memset (dst, 0x5a, (gsize) dst_stride * dh);
   qf_scaler_run (s, src, stride, dst, dst_stride);
   for (int y = 0; y < dh; y++) {
     for (int x = dw; x < dst_stride; x++)
-      g_assert_cmpint (dst[(gsize)y * dst_stride + x], ==, 0x5a);
+      g_assert_cmpint (dst[(gsize) y * dst_stride + x], ==, 0x5a);
     for (int x = 0; x < dw; x++) {
-      int got = dst[(gsize)y * dst_stride + x];
+      int got = dst[(gsize) y * dst_stride + x];
 
       if (kind == 2)
         g_assert_cmpint (got, ==, 255);
       /* All of small pictures, a sample of large ones. */
-      if ((gint64)dw * dh > 2000
-          && qf_rng_below (rng, (guint32)(dw * dh / 300)))
+      if ((gint64) dw * dh > 2000 &&
+          qf_rng_below (rng, (guint32) (dw * dh / 300)))
         continue;
       tries++;
       if (got != naive (src, stride, sw, sh, dw, dh, x, y))
         g_error ("%dx%d to %dx%d at (%d, %d): %d, expected %d", sw, sh, dw, dh,
-                 x, y, got, naive (src, stride, sw, sh, dw, dh, x, y));
+            x, y, got, naive (src, stride, sw, sh, dw, dh, x, y));
     }
   }
   g_assert_cmpint (tries, >, 0);
@@ -88,16 +88,14 @@ check (QfRng *rng, int sw, int sh, int dw, int dh, int kind)
 static void
 test_sizes (void)
 {
-  static const int sizes[][4] = {
-    { 1, 1, 1, 1 },         { 1, 1, 5, 9 },           { 5, 9, 1, 1 },
-    { 1, 7, 3, 2 },         { 7, 1, 2, 3 },           { 8, 8, 8, 8 },
-    { 8, 8, 4, 4 },         { 9, 8, 9, 3 },           { 12, 12, 5, 5 },
-    { 5, 5, 12, 12 },       { 768, 576, 320, 240 },   { 320, 240, 768, 576 },
-    { 767, 575, 320, 240 }, { 1920, 1080, 320, 180 }, { 321, 239, 320, 240 },
-    { 2, 2, 3, 3 },         { 3, 2, 2, 3 },           { 258, 257, 257, 256 },
-    { 32767, 1, 3, 1 },     { 1, 32767, 1, 3 },       { 1, 3, 1, 32767 },
-    { 32767, 2, 32766, 3 }, { 5003, 4999, 17, 13 }
-  };
+  static const int sizes[][4] = { { 1, 1, 1, 1 }, { 1, 1, 5, 9 },
+    { 5, 9, 1, 1 }, { 1, 7, 3, 2 }, { 7, 1, 2, 3 }, { 8, 8, 8, 8 },
+    { 8, 8, 4, 4 }, { 9, 8, 9, 3 }, { 12, 12, 5, 5 }, { 5, 5, 12, 12 },
+    { 768, 576, 320, 240 }, { 320, 240, 768, 576 }, { 767, 575, 320, 240 },
+    { 1920, 1080, 320, 180 }, { 321, 239, 320, 240 }, { 2, 2, 3, 3 },
+    { 3, 2, 2, 3 }, { 258, 257, 257, 256 }, { 32767, 1, 3, 1 },
+    { 1, 32767, 1, 3 }, { 1, 3, 1, 32767 }, { 32767, 2, 32766, 3 },
+    { 5003, 4999, 17, 13 } };
   QfRng rng = { 1 };
 
   for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
@@ -113,31 +111,28 @@ test_random (void)
 
   g_test_message ("seed %u", seed);
   for (int i = 0; i < 400; i++)
-    check (&rng, 1 + (int)qf_rng_below (&rng, 60),
-           1 + (int)qf_rng_below (&rng, 60), 1 + (int)qf_rng_below (&rng, 60),
-           1 + (int)qf_rng_below (&rng, 60), (int)qf_rng_below (&rng, 2));
+    check (&rng, 1 + (int) qf_rng_below (&rng, 60),
+        1 + (int) qf_rng_below (&rng, 60), 1 + (int) qf_rng_below (&rng, 60),
+        1 + (int) qf_rng_below (&rng, 60), (int) qf_rng_below (&rng, 2));
 }
 
 /* Every constant picture stays as it is, at the widest sums too. */
 static void
 test_constant (void)
 {
-  static const int sizes[][4] = { { 13, 11, 7, 5 },
-                                  { 7, 5, 13, 11 },
-                                  { 13, 5, 7, 11 },
-                                  { 4099, 4111, 3, 2 },
-                                  { 3, 2, 4111, 4127 } };
+  static const int sizes[][4] = { { 13, 11, 7, 5 }, { 7, 5, 13, 11 },
+    { 13, 5, 7, 11 }, { 4099, 4111, 3, 2 }, { 3, 2, 4111, 4127 } };
 
   for (guint i = 0; i < G_N_ELEMENTS (sizes); i++) {
     int sw = sizes[i][0], sh = sizes[i][1], dw = sizes[i][2], dh = sizes[i][3];
-    g_autofree guint8 *src = g_malloc ((gsize)sw * sh);
-    g_autofree guint8 *dst = g_malloc ((gsize)dw * dh);
+    g_autofree guint8 *src = g_malloc ((gsize) sw * sh);
+    g_autofree guint8 *dst = g_malloc ((gsize) dw * dh);
     g_autoptr (QfScaler) s = qf_scaler_new (sw, sh, dw, dh);
 
     for (int v = 0; v < 256; v += i < 3 ? 1 : 51) {
-      memset (src, v, (gsize)sw * sh);
+      memset (src, v, (gsize) sw * sh);
       qf_scaler_run (s, src, sw, dst, dw);
-      for (gsize p = 0; p < (gsize)dw * dh; p++)
+      for (gsize p = 0; p < (gsize) dw * dh; p++)
         g_assert_cmpint (dst[p], ==, v);
     }
   }
