@@ -185,6 +185,7 @@ fit_converter (
     GstQfPlaner *p, const GstVideoFrame *frame, const GstVideoRectangle *r)
 {
   const QfGeometry *g = &p->geometry;
+  GstVideoInfo in;
 
   if (p->converter && memcmp (r, &p->converter_rect, sizeof (*r)) == 0 &&
       gst_video_info_is_equal (&p->converter_info, &frame->info))
@@ -192,7 +193,11 @@ fit_converter (
   g_clear_pointer (&p->converter, gst_video_converter_free);
   p->converter_rect = *r;
   p->converter_info = frame->info;
-  p->converter = gst_video_converter_new (&frame->info, &p->rgb_info,
+  in = frame->info; /* times and fields are not converted */
+  in.fps_n = p->rgb_info.fps_n;
+  in.fps_d = p->rgb_info.fps_d;
+  in.interlace_mode = p->rgb_info.interlace_mode;
+  p->converter = gst_video_converter_new (&in, &p->rgb_info,
       gst_structure_new ("options", GST_VIDEO_CONVERTER_OPT_SRC_X, G_TYPE_INT,
           r->x, GST_VIDEO_CONVERTER_OPT_SRC_Y, G_TYPE_INT, r->y,
           GST_VIDEO_CONVERTER_OPT_SRC_WIDTH, G_TYPE_INT, r->w,

@@ -30,18 +30,22 @@ planes_meta_transform (
              to, &m->want, &m->geometry, m->planes) != NULL;
 }
 
-static GType
-planes_meta_api (void)
+/* A meta can be in the process already where a test links the plugin's inside.
+ */
+static const GstMetaInfo *
+register_planes_meta (void)
 {
   static const gchar *tags[] = { GST_META_TAG_VIDEO_STR,
     GST_META_TAG_VIDEO_COLORSPACE_STR, GST_META_TAG_VIDEO_SIZE_STR,
     GST_META_TAG_VIDEO_ORIENTATION_STR, NULL };
-  static GType type;
+  const GstMetaInfo *info = gst_meta_get_info ("GstQfPlanesMeta");
 
-  if (g_once_init_enter (&type))
-    g_once_init_leave (
-        &type, gst_meta_api_type_register ("GstQfPlanesMetaAPI", tags));
-  return type;
+  if (info)
+    return info;
+  return gst_meta_register (
+      gst_meta_api_type_register ("GstQfPlanesMetaAPI", tags),
+      "GstQfPlanesMeta", sizeof (GstQfPlanesMeta), planes_meta_init,
+      planes_meta_free, planes_meta_transform);
 }
 
 static const GstMetaInfo *
@@ -50,11 +54,14 @@ planes_meta_info (void)
   static const GstMetaInfo *info;
 
   if (g_once_init_enter (&info))
-    g_once_init_leave (&info,
-        gst_meta_register (planes_meta_api (), "GstQfPlanesMeta",
-            sizeof (GstQfPlanesMeta), planes_meta_init, planes_meta_free,
-            planes_meta_transform));
+    g_once_init_leave (&info, register_planes_meta ());
   return info;
+}
+
+static GType
+planes_meta_api (void)
+{
+  return planes_meta_info ()->api;
 }
 
 GstQfPlanesMeta *

@@ -5,9 +5,12 @@
 #include "gstqfmeta-private.h"
 
 /* The elements: one line each. */
+/* clang-format off */
 #define QF_ELEMENTS(E) \
   E (framediff) \
+  E (qfusedetect) \
   E (qfuseoverlay)
+/* clang-format on */
 
 #define DECLARE(name) GST_ELEMENT_REGISTER_DECLARE (name)
 #define REGISTER(name) done &= GST_ELEMENT_REGISTER (name, plugin);

@@ -26,8 +26,8 @@ GST_START_TEST (test_elements)
 {
   static const gchar *keys[] = { GST_ELEMENT_METADATA_LONGNAME,
     GST_ELEMENT_METADATA_KLASS, GST_ELEMENT_METADATA_DESCRIPTION };
-  GList *features = gst_registry_get_feature_list_by_plugin (
-      gst_registry_get (), "qfuse");
+  GList *features =
+      gst_registry_get_feature_list_by_plugin (gst_registry_get (), "qfuse");
 
   for (GList *l = features; l; l = l->next) {
     GstElementFactory *factory = l->data;
