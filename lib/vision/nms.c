@@ -37,6 +37,8 @@ qf_nms (GArray *boxes, float iou, int max)
   g_autofree Rank *ranks = g_new (Rank, n);
   g_autofree QfBox *out = g_new (QfBox, n);
 
+  if (n == 0)
+    return;
   for (guint i = 0; i < n; i++)
     ranks[i] = (Rank){ isnan (in[i].score) ? -INFINITY : in[i].score, i };
   qsort (ranks, n, sizeof *ranks, compare_ranks);
