@@ -9,8 +9,9 @@
 #define QF_ELEMENTS(E) \
   E (framediff) \
   E (qfusedetect) \
-  E (qfuseoverlay)
-/* clang-format on */
+  E (qfuseoverlay) \
+  E (qfusetag) \
+  E (qfusewrite)
 
 #define DECLARE(name) GST_ELEMENT_REGISTER_DECLARE (name)
 #define REGISTER(name) done &= GST_ELEMENT_REGISTER (name, plugin);
