@@ -1,12 +1,12 @@
 /* libqfuse: makes, copies and frees graphs.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "model/graph.h"
+#include "model/model-private.h"
 
 #include <math.h>
 #include <string.h>
 
-static void
-value_free (gpointer p)
+void
+qf_value_free (gpointer p)
 {
   QfValue *v = p;
 
@@ -16,8 +16,8 @@ value_free (gpointer p)
   g_free (v);
 }
 
-static void
-node_free (gpointer p)
+void
+qf_node_free (gpointer p)
 {
   QfNode *n = p;
 
@@ -31,8 +31,8 @@ qf_graph_new (void)
 {
   QfGraph *g = g_new0 (QfGraph, 1);
 
-  g->values = g_ptr_array_new_with_free_func (value_free);
-  g->nodes = g_ptr_array_new_with_free_func (node_free);
+  g->values = g_ptr_array_new_with_free_func (qf_value_free);
+  g->nodes = g_ptr_array_new_with_free_func (qf_node_free);
   g->inputs = g_array_new (FALSE, FALSE, sizeof (int));
   g->outputs = g_array_new (FALSE, FALSE, sizeof (int));
   return g;
@@ -54,14 +54,14 @@ static QfValue *
 value_copy (const QfValue *v)
 {
   QfValue *c = g_memdup2 (v, sizeof *v);
-  gsize n = v->data ? (gsize)qf_value_elements (v) : 0;
+  gsize n = v->data ? (gsize) qf_value_elements (v) : 0;
 
   c->name = g_strdup (v->name);
   c->data = g_memdup2 (v->data, n * qf_dtype_size (v->dtype));
   if (v->data && n == 0) /* a constant without elements stays a constant */
     c->data = g_malloc0 (1);
   if (v->scales)
-    c->scales = g_memdup2 (v->scales, (gsize)v->dims[0] * sizeof (float));
+    c->scales = g_memdup2 (v->scales, (gsize) v->dims[0] * sizeof (float));
   return c;
 }
 
@@ -71,7 +71,7 @@ node_copy (const QfNode *n)
   QfNode *c = g_memdup2 (n, sizeof *n);
 
   c->name = g_strdup (n->name);
-  c->in = g_memdup2 (n->in, (gsize)n->n_in * sizeof (int));
+  c->in = g_memdup2 (n->in, (gsize) n->n_in * sizeof (int));
   return c;
 }
 
@@ -81,17 +81,17 @@ qf_graph_copy (const QfGraph *g)
   QfGraph *c = qf_graph_new ();
 
   for (guint i = 0; i < g->values->len; i++)
-    g_ptr_array_add (c->values, value_copy (qf_graph_value (g, (int)i)));
+    g_ptr_array_add (c->values, value_copy (qf_graph_value (g, (int) i)));
   for (guint i = 0; i < g->nodes->len; i++)
-    g_ptr_array_add (c->nodes, node_copy (qf_graph_node (g, (int)i)));
+    g_ptr_array_add (c->nodes, node_copy (qf_graph_node (g, (int) i)));
   g_array_append_vals (c->inputs, g->inputs->data, g->inputs->len);
   g_array_append_vals (c->outputs, g->outputs->data, g->outputs->len);
   return c;
 }
 
 int
-qf_graph_add_value (QfGraph *g, const char *name, QfDType dtype, int rank,
-                    const gint64 *dims)
+qf_graph_add_value (
+    QfGraph *g, const char *name, QfDType dtype, int rank, const gint64 *dims)
 {
   QfValue *v = g_new0 (QfValue, 1);
 
@@ -102,16 +102,16 @@ qf_graph_add_value (QfGraph *g, const char *name, QfDType dtype, int rank,
   for (int i = 0; i < QF_MAX_RANK; i++)
     v->dims[i] = i < rank ? dims[i] : -1;
   g_ptr_array_add (g->values, v);
-  return (int)g->values->len - 1;
+  return (int) g->values->len - 1;
 }
 
 int
 qf_graph_add_constant (QfGraph *g, const char *name, QfDType dtype, int rank,
-                       const gint64 *dims, const void *data)
+    const gint64 *dims, const void *data)
 {
   int i = qf_graph_add_value (g, name, dtype, rank, dims);
   QfValue *v = qf_graph_value (g, i);
-  gsize bytes = (gsize)qf_value_elements (v) * qf_dtype_size (dtype);
+  gsize bytes = (gsize) qf_value_elements (v) * qf_dtype_size (dtype);
 
   v->data = g_malloc0 (MAX (bytes, 1));
   if (bytes)
@@ -120,15 +120,15 @@ qf_graph_add_constant (QfGraph *g, const char *name, QfDType dtype, int rank,
 }
 
 QfNode *
-qf_graph_add_node (QfGraph *g, QfOp op, const char *out_name, int n_in,
-                   const int *in)
+qf_graph_add_node (
+    QfGraph *g, QfOp op, const char *out_name, int n_in, const int *in)
 {
   QfNode *n = g_new0 (QfNode, 1);
 
   n->op = op;
   n->name = g_strdup (out_name);
   n->n_in = n_in;
-  n->in = g_memdup2 (in, (gsize)n_in * sizeof (int));
+  n->in = g_memdup2 (in, (gsize) n_in * sizeof (int));
   n->out = qf_graph_add_value (g, out_name, QF_F32, -1, NULL);
   for (int i = 0; i < 2; i++)
     n->win.kernel[i] = n->win.stride[i] = n->win.dilation[i] = 1;
@@ -162,7 +162,7 @@ qf_op_name (QfOp op)
     [QF_OP_DEQUANTIZE] = "DequantizeLinear",
   };
 
-  return (unsigned)op < QF_N_OPS ? names[op] : "?";
+  return (unsigned) op < QF_N_OPS ? names[op] : "?";
 }
 
 gint64
@@ -171,7 +171,7 @@ qf_graph_macs (const QfGraph *g)
   gint64 sum = 0;
 
   for (guint i = 0; i < g->nodes->len; i++) {
-    const QfNode *n = qf_graph_node (g, (int)i);
+    const QfNode *n = qf_graph_node (g, (int) i);
     const QfValue *out = qf_graph_value (g, n->out), *w;
     gint64 macs;
 

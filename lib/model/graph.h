@@ -148,14 +148,26 @@ const char *qf_op_name (QfOp op);
  * one place where a file's content is judged. */
 gboolean qf_graph_validate (QfGraph *g, GError **error);
 
-/** Rewrites for running: BatchNormalization folded into Conv; Relu, Clip, Sigmoid
- * fused into what makes their input; QuantizeLinear/DequantizeLinear groups
- * turned into operators on uint8 values with `scale` and `zero`, whose weights
- * are int8 (codes −127 … 127, per-channel `scales`; uint8 weights with zero
- * point 128 are shifted) and whose biases are int32. What is not quantized stays
- * float32. Graph inputs and outputs keep number and order; an output that was dequantized
- * last becomes the uint8 value itself, an input that is uint8 followed by
- * DequantizeLinear likewise. Dead nodes are dropped. @g must be valid. */
+/** Rewrites for running; @g must be valid. Graph inputs and outputs keep number,
+ * order and names; a float output that is dequantized last becomes the uint8
+ * value itself, as an input is that is uint8 and followed by DequantizeLinear.
+ * Dead nodes and values are dropped. What stays:
+ *
+ * - QF_OP_CONV, QF_OP_GEMM: all in float32 with constant weights and bias; or x
+ *   and result uint8, weights int8 (codes −127 … 127, `scales` one a channel) and
+ *   the bias, if any, int32 at scale s_x·s_w. 255·Σ|w| + |bias| < 2^31.
+ * - QF_OP_ADD, QF_OP_GLOBAL_AVG_POOL: all float32 or all uint8.
+ * - QF_OP_CONCAT, QF_OP_MAX_POOL, QF_OP_RESIZE_NEAREST, QF_OP_FLATTEN: all
+ *   float32, or all uint8 with one scale and zero.
+ * - QF_OP_RELU, QF_OP_CLIP, QF_OP_SIGMOID: float32, or uint8 to uint8 by a table
+ *   (Clip with open bounds: from one scale to another).
+ * - QF_OP_QUANTIZE float32 → uint8, QF_OP_DEQUANTIZE uint8 → float32 of
+ *   activations only; their constants agree with the uint8 value's `scale`, `zero`.
+ * - QF_OP_BATCH_NORM only in float32 on [1, C] that no Gemm makes.
+ *
+ * `act` QF_ACT_CLIP stands on Conv, Gemm and Add; QF_ACT_SIGMOID on Conv and
+ * Gemm. Every uint8 activation has `scale` > 0. Where a group cannot be exact in
+ * int32 or its weights are of another kind, it stays float32. */
 gboolean qf_graph_fuse (QfGraph *g, GError **error);
 
 /** Multiply-accumulates of one run (Conv and Gemm). */

@@ -18,6 +18,10 @@ struct _QfModel
 /** Makes a model of @graph (owned from then on), which must be valid. */
 QfModel *qf_model_new (QfGraph *graph);
 
+/** Frees a QfValue or QfNode (graph.c). */
+void qf_value_free (gpointer value);
+void qf_node_free (gpointer node);
+
 /** Reads and writes the protobuf form (onnx.c). */
 QfModel *qf_onnx_read (const guint8 *bytes, gsize size, GError **error);
 GBytes *qf_onnx_write (const QfModel *model, GError **error);

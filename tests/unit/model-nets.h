@@ -24,8 +24,8 @@ net_output (QfGraph *g, int v)
 }
 
 static inline int
-net_floats (QfGraph *g, const char *name, int rank, const gint64 *dims,
-            guint32 seed)
+net_floats (
+    QfGraph *g, const char *name, int rank, const gint64 *dims, guint32 seed)
 {
   gint64 n = 1;
   g_autofree float *x = NULL;
@@ -36,7 +36,7 @@ net_floats (QfGraph *g, const char *name, int rank, const gint64 *dims,
   x = g_new (float, n);
   for (gint64 i = 0; i < n; i++) {
     seed = seed * 1664525u + 1013904223u;
-    x[i] = (float)(seed >> 8) / (1 << 23) - 1;
+    x[i] = (float) (seed >> 8) / (1 << 23) - 1;
   }
   v = qf_graph_add_constant (g, name, QF_F32, rank, dims, x);
   return v;
@@ -50,12 +50,12 @@ net_scalar (QfGraph *g, const char *name, float x)
 
 static inline QfNode *
 net_conv (QfGraph *g, const char *name, int x, int ic, int oc, int k,
-          int stride, int groups)
+    int stride, int groups)
 {
   g_autofree char *w = g_strconcat (name, "_w", NULL);
   g_autofree char *b = g_strconcat (name, "_b", NULL);
   int in[3] = { x, net_floats (g, w, 4, (gint64[]){ oc, ic / groups, k, k }, 1),
-                net_floats (g, b, 1, (gint64[]){ oc }, 2) };
+    net_floats (g, b, 1, (gint64[]){ oc }, 2) };
   QfNode *n = qf_graph_add_node (g, QF_OP_CONV, name, 3, in);
 
   n->win.kernel[0] = n->win.kernel[1] = k;
@@ -81,7 +81,7 @@ net_batch_norm (QfGraph *g, const char *name, int x, int c)
   for (int i = 1; i < 5; i++) {
     g_autofree char *p = g_strdup_printf ("%s_%d", name, i);
 
-    in[i] = net_floats (g, p, 1, (gint64[]){ c }, (guint32)i * 7);
+    in[i] = net_floats (g, p, 1, (gint64[]){ c }, (guint32) i * 7);
   }
   variance = qf_graph_value (g, in[4])->data;
   for (int i = 0; i < c; i++)
@@ -92,13 +92,13 @@ net_batch_norm (QfGraph *g, const char *name, int x, int c)
 /* QuantizeLinear or DequantizeLinear with one scale; @type of the codes. */
 static inline int
 net_q (QfGraph *g, QfOp op, const char *name, int x, float scale, int zero,
-       QfDType type)
+    QfDType type)
 {
   g_autofree char *s = g_strconcat (name, "_s", NULL);
   g_autofree char *z = g_strconcat (name, "_z", NULL);
-  guint8 code = (guint8)zero;
+  guint8 code = (guint8) zero;
   int in[3] = { x, net_scalar (g, s, scale),
-                qf_graph_add_constant (g, z, type, 0, NULL, &code) };
+    qf_graph_add_constant (g, z, type, 0, NULL, &code) };
 
   return qf_graph_add_node (g, op, name, 3, in)->out;
 }
@@ -139,7 +139,7 @@ net_float (void)
   n = net_unary (g, QF_OP_FLATTEN, "flat", n->out);
   {
     int gemm[3] = { n->out, net_floats (g, "gemm_w", 2, (gint64[]){ 5, 8 }, 3),
-                    net_floats (g, "gemm_b", 1, (gint64[]){ 5 }, 4) };
+      net_floats (g, "gemm_b", 1, (gint64[]){ 5 }, 4) };
 
     n = qf_graph_add_node (g, QF_OP_GEMM, "score", 3, gemm);
   }

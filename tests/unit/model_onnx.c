@@ -11,8 +11,8 @@ assert_same_graph (const QfGraph *a, const QfGraph *b)
   g_assert_cmpuint (a->inputs->len, ==, b->inputs->len);
   g_assert_cmpuint (a->outputs->len, ==, b->outputs->len);
   for (guint i = 0; i < a->nodes->len; i++) {
-    const QfNode *m = qf_graph_node (a, (int)i);
-    const QfNode *n = qf_graph_node (b, (int)i);
+    const QfNode *m = qf_graph_node (a, (int) i);
+    const QfNode *n = qf_graph_node (b, (int) i);
 
     g_assert_cmpstr (m->name, ==, n->name);
     g_assert_cmpint (m->op, ==, n->op);
@@ -35,9 +35,9 @@ assert_same_graph (const QfGraph *a, const QfGraph *b)
         g_assert_cmpint (u->dims[d], ==, v->dims[d]);
       g_assert_true (!u->data == !v->data);
       if (u->data)
-        g_assert_cmpmem (
-            u->data, (gsize)qf_value_elements (u) * qf_dtype_size (u->dtype),
-            v->data, (gsize)qf_value_elements (v) * qf_dtype_size (v->dtype));
+        g_assert_cmpmem (u->data,
+            (gsize) qf_value_elements (u) * qf_dtype_size (u->dtype), v->data,
+            (gsize) qf_value_elements (v) * qf_dtype_size (v->dtype));
     }
   }
 }
