@@ -12,7 +12,10 @@ typedef struct _QfAnnotations QfAnnotations;
 /** Reads a label file. @format: "auto", "mot" (MOTChallenge text:
  * frame,id,left,top,width,height,confidence,class,visibility; frames and pixels
  * count from 1, classes from 1; a confidence of 0 marks a box to be ignored)
- * or "mot0" (the same with pixels that count from 0). The error names file and line. */
+ * or "mot0" (the same with pixels that count from 0). Six fields are enough, ten
+ * are taken; class −1 or none is label 0; a box without width or height is
+ * ignored; empty lines and lines that start with # are passed over. At most
+ * 256 MiB. The error names file and line. */
 QfAnnotations *qf_annotations_load (const char *path, const char *format,
     GError **error);
 void qf_annotations_free (QfAnnotations *a);

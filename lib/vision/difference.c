@@ -1,4 +1,4 @@
-/* libqfuse: the arithmetic of difference planes (docs/numerics.md).
+/* libqfuse: the arithmetic of difference planes (docs/numerics.md, V7 to V9).
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "vision/difference-private.h"
 

@@ -27,7 +27,8 @@ gboolean qf_decoder_is_classifier (const QfDecoder *d);
 
 /** Decodes @outputs (the model's, in its order), non-maximum suppression
  * included; @result->boxes (made by the caller) is overwritten, sorted by
- * falling score. @max 0: no limit. */
+ * falling score. @max 0: no limit but that the 10,000 best candidates alone reach
+ * suppression. */
 void qf_decoder_run (QfDecoder *d, const QfTensor *outputs, int n_outputs,
     float threshold, float iou, int max, QfResult *result);
 

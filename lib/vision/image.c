@@ -1,4 +1,4 @@
-/* libqfuse: luma of raw pictures (equations: docs/numerics.md).
+/* libqfuse: luma of raw pictures (docs/numerics.md, V1 to V3).
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "vision/image.h"
 

@@ -12,8 +12,10 @@ typedef struct _QfMetrics QfMetrics;
 QfMetrics *qf_metrics_new (int n_labels);
 void qf_metrics_free (QfMetrics *m);
 
-/** Adds a picture: what was detected (at most 100, the best, count) and what is
- * there. Detections that match an ignored box count neither way. */
+/** Adds a picture: what was detected (of each label the 100 best count) and what
+ * is there. Detections that match an ignored box count neither way: any number
+ * may match one, by intersection over union as with other boxes. Boxes of other
+ * labels are passed over; with one label, label −1 is that one. */
 void qf_metrics_add (QfMetrics *m, const QfBox *detections, int n_detections,
     const QfBox *truth, int n_truth);
 
@@ -24,9 +26,11 @@ typedef struct
 {
   double ap50, ap; /**< averaged over labels that have truth; NAN without any. ap:
                         mean over IoU 0.50, 0.55 … 0.95 */
-  double best_f1;  /**< over score thresholds, at IoU 0.5, all labels together */
+  double best_f1;  /**< over score thresholds, at IoU 0.5, all labels together;
+                        NAN without truth */
   double best_f1_score; /**< the score at which it is reached */
-  int n_pictures, n_truth, n_detections;
+  int n_pictures;   /**< with boxes or with an action, the larger number */
+  int n_truth, n_detections; /**< that count: not ignored, not past the 100th */
   double accuracy; /**< of actions; NAN without any */
 } QfScores;
 

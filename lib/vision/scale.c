@@ -3,8 +3,8 @@
  *
  * Each direction gives a pixel as a weighted sum of source pixels with whole
  * weights that sum to D; both together: floor(sum / (Dx·Dy) + 1/2), rounded
- * once (docs/numerics.md). Rows are summed first, over whole source rows, then
- * columns. */
+ * once (docs/numerics.md, V4 to V6). Rows are summed first, over whole source
+ * rows, then columns. */
 #include "vision/scale.h"
 
 #include <string.h>
