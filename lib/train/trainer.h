@@ -15,7 +15,7 @@ typedef struct _QfTrainer QfTrainer;
 typedef struct
 {
   QfPlanes planes;
-  int width, height;   /**< network input, pixels; multiples of 32 */
+  int width, height;   /**< network input, pixels; multiples of 16 */
   QfFit fit;
   int rate_n, rate_d;  /**< stored as qfuse.rate; rate_n 0: none */
   const char *head;    /**< "fcos" or "classify" */

@@ -1,16 +1,12 @@
 /* libqfuse: training's float32 kernels in plain C, compiled once a tier.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "kernels/grad.h"
+#include "kernels/tier.h"
 
 #include <string.h>
 
-#ifndef QF_TIER
-#define QF_TIER c
-#endif
 #define STR_(x) #x
 #define STR(x) STR_ (x)
-#define CAT_(a, b) a##b
-#define CAT(a, b) CAT_ (a, b)
 
 /* One register tile: MR rows by two vectors. The vector type is GNU C's, which
  * gcc and clang lower to whatever the tier has. */
@@ -142,14 +138,6 @@ gemm_f32 (int m, int n, int k, const float *a, ptrdiff_t a_row, ptrdiff_t a_col,
 }
 
 static void
-dequant_u8_f32 (const uint8_t *restrict x, int zero, float scale,
-                float *restrict y, int n)
-{
-  for (int i = 0; i < n; i++)
-    y[i] = scale * (float)((int)x[i] - zero);
-}
-
-static void
 stats_s32 (const int32_t *restrict a, int pixels, int channels,
            int64_t *restrict sum, int64_t *restrict sum2, int32_t *restrict min,
            int32_t *restrict max)
@@ -207,10 +195,10 @@ bn_dy_f32 (float *restrict dz, const float *restrict xhat,
       dz[c] = g[c] * (dz[c] - m1[c] - xhat[c] * m2[c]);
 }
 
-const QfGradKernels CAT (qf_grad_kernels_, QF_TIER) = {
+extern const QfGradKernels QF_T (grad_kernels);
+const QfGradKernels QF_T (grad_kernels) = {
   .name = STR (QF_TIER),
   .gemm_f32 = gemm_f32,
-  .dequant_u8_f32 = dequant_u8_f32,
   .stats_s32 = stats_s32,
   .dz_xhat_u8 = dz_xhat_u8,
   .bn_sums_f32 = bn_sums_f32,

@@ -1,0 +1,37 @@
+/* libqfuse: what the files of the convolution layer share.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "train/net.h"
+
+/* conv.c */
+void qf_conv_take_statistics (QfConvLayer *cv, int c, double mean, double var,
+    gint64 count);
+void qf_conv_move_range (QfNet *net, QfLayer *l, QfBlob *y, double lo,
+    double hi);
+/* Makes the fused quantized parameters from the running statistics. */
+void qf_conv_use_running (QfNet *net, QfLayer *l);
+void qf_conv_fuse_float (QfNet *net, QfLayer *l, gboolean moves);
+
+/* convfloat.c: the same layer without rounding */
+void qf_conv_float_forward (QfNet *net, QfLayer *l, const float *x, float *y,
+    int worker);
+void qf_conv_float_finish (QfNet *net, QfLayer *l, int n, gboolean moves);
+
+/* convgrad.c */
+
+/** Rows and columns of the zero-padded input that the window touches. */
+int qf_conv_padded_h (const QfConvShape *s);
+int qf_conv_padded_w (const QfConvShape *s);
+
+/** Writes one image's input, dequantized, with zeros around: [padded_h]
+ * [padded_w][in_c]. @codes or @real is NULL. */
+void qf_conv_pad_input (const QfNet *net, const QfConvShape *s,
+    const guint8 *codes, const QfBlob *x, const float *real, float *padded);
+
+/** Depthwise: every group has one input and one output channel. */
+static inline gboolean
+qf_conv_is_depthwise (const QfConvShape *s)
+{
+  return s->groups > 1 && s->groups == s->in_c && s->in_c == s->out_c;
+}

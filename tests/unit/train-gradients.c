@@ -1,0 +1,318 @@
+/* qfuse tests: with rounding off, outputs and gradients equal plain convolution
+ * and batch norm: an independent evaluation in double with finite differences,
+ * and figures from PyTorch (golden/torch-net.bin, made by golden/torch_net.py).
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "train/loss.h"
+#include "trainnet.h"
+
+#include <math.h>
+#include <string.h>
+
+/* The network in double ------------------------------------------------------- */
+
+typedef struct
+{
+  const QfNet *net;
+  int n;
+  double **value; /* a blob's values */
+} Reference;
+
+static gsize
+blob_size (const Reference *r, int blob)
+{
+  const QfBlob *b = qf_net_blob (r->net, blob);
+
+  return (gsize) r->n * b->h * b->w * b->c;
+}
+
+static double
+at (const Reference *r, int blob, int i, int y, int x, int c)
+{
+  const QfBlob *b = qf_net_blob (r->net, blob);
+
+  return r->value[blob][(((gsize) i * b->h + y) * b->w + x) * b->c + c];
+}
+
+/* @weight replaces the layer's weights, @gamma and @beta likewise. */
+static void
+ref_conv (Reference *r, const QfLayer *l, const double *weight,
+    const double *gamma, const double *beta)
+{
+  const QfConvLayer *cv = l->conv;
+  const QfConvShape *s = &cv->shape;
+  int icg = s->in_c / s->groups, ocg = s->out_c / s->groups, oc = s->out_c;
+  gsize total = blob_size (r, l->out), per = total / (gsize) oc;
+  double *y = r->value[l->out];
+
+  for (gsize k = 0; k < total; k++) {
+    int c = (int) (k % (gsize) oc), ox = (int) (k / oc % s->out_w);
+    int oy = (int) (k / oc / s->out_w % s->out_h);
+    int i = (int) (k / oc / s->out_w / s->out_h);
+    double sum = 0;
+
+    for (int ky = 0; ky < s->kernel_h; ky++)
+      for (int kx = 0; kx < s->kernel_w; kx++) {
+        int iy = oy * s->stride_h - s->pad_top + ky * s->dilation_h;
+        int ix = ox * s->stride_w - s->pad_left + kx * s->dilation_w;
+
+        if (iy < 0 || ix < 0 || iy >= s->in_h || ix >= s->in_w)
+          continue;
+        for (int j = 0; j < icg; j++)
+          sum += weight[((c * s->kernel_h + ky) * s->kernel_w + kx) * icg + j]
+              * at (r, l->in[0], i, iy, ix, c / ocg * icg + j);
+      }
+    y[k] = sum;
+  }
+  for (int c = 0; c < oc; c++) {
+    double mean = 0, var = 0, g = 1, b = beta[c];
+
+    if (cv->has_bn) {
+      for (gsize p = 0; p < per; p++)
+        mean += y[p * oc + c] / (double) per;
+      for (gsize p = 0; p < per; p++)
+        var += (y[p * oc + c] - mean) * (y[p * oc + c] - mean) / (double) per;
+      g = gamma[c] / sqrt (var + (double) cv->epsilon);
+      b -= g * mean;
+    }
+    for (gsize p = 0; p < per; p++) {
+      double v = g * y[p * oc + c] + b;
+
+      y[p * oc + c] = l->clip
+          ? CLAMP (v, (double) l->clip_lo, (double) l->clip_hi) : v;
+    }
+  }
+}
+
+static void
+ref_simple (Reference *r, const QfLayer *l)
+{
+  const QfBlob *y = qf_net_blob (r->net, l->out);
+  const QfBlob *x = qf_net_blob (r->net, l->in[0]);
+  gsize total = blob_size (r, l->out);
+
+  for (gsize k = 0; k < total; k++) {
+    int c = (int) (k % (gsize) y->c), ox = (int) (k / y->c % y->w);
+    int oy = (int) (k / y->c / y->w % y->h), i = (int) (k / y->c / y->w / y->h);
+    double v = 0;
+
+    switch (l->kind) {
+      case QF_LAYER_ADD:
+        v = r->value[l->in[0]][k] + r->value[l->in[1]][k];
+        if (l->clip)
+          v = CLAMP (v, (double) l->clip_lo, (double) l->clip_hi);
+        break;
+      case QF_LAYER_CONCAT:
+        v = c < x->c ? at (r, l->in[0], i, oy, ox, c)
+                     : at (r, l->in[1], i, oy, ox, c - x->c);
+        break;
+      case QF_LAYER_MAX_POOL:
+        v = -INFINITY;
+        for (int t = 0; t < 4; t++)
+          v = MAX (v, at (r, l->in[0], i, 2 * oy + t / 2, 2 * ox + t % 2, c));
+        break;
+      case QF_LAYER_GLOBAL_AVG:
+        for (int p = 0; p < x->h * x->w; p++)
+          v += at (r, l->in[0], i, p / x->w, p % x->w, c) / (x->h * x->w);
+        break;
+      case QF_LAYER_RESIZE:
+        v = at (r, l->in[0], i, oy / 2, ox / 2, c);
+        break;
+      case QF_LAYER_SIGMOID:
+        v = 1 / (1 + exp (-r->value[l->in[0]][k]));
+        break;
+      default:
+        g_assert_not_reached ();
+    }
+    r->value[l->out][k] = v;
+  }
+}
+
+static double *
+widen (const float *v, gsize n)
+{
+  double *d = g_new (double, n);
+
+  for (gsize i = 0; i < n; i++)
+    d[i] = (double) v[i];
+  return d;
+}
+
+/* Runs all layers, with element @index of @which (a layer's weight, γ or β)
+ * moved by @step; returns Σ dir·output. */
+static double
+ref_run (Reference *r, const QfLayer *moved, const float *which, gsize index,
+    double step, double *const *dir)
+{
+  double sum = 0;
+
+  for (guint i = 0; i < r->net->layers->len; i++) {
+    QfLayer *l = qf_net_layer (r->net, (int) i);
+    QfConvLayer *cv = l->conv;
+
+    if (!cv) {
+      ref_simple (r, l);
+      continue;
+    }
+    {
+      gsize oc = (gsize) cv->shape.out_c;
+      g_autofree double *w = widen (cv->weight, oc * cv->k);
+      g_autofree double *g = widen (cv->gamma, oc);
+      g_autofree double *b = widen (cv->beta, oc);
+
+      if (l == moved)
+        (which == cv->weight ? w : which == cv->gamma ? g : b)[index] += step;
+      ref_conv (r, l, w, g, b);
+    }
+  }
+  for (guint o = 0; o < r->net->outputs->len; o++) {
+    int blob = g_array_index (r->net->outputs, int, o);
+
+    for (gsize k = 0; k < blob_size (r, blob); k++)
+      sum += dir[o][k] * r->value[blob][k];
+  }
+  return sum;
+}
+
+/* Compares one parameter array's gradient; tolerance 1e-4 of its root mean
+ * square or of the element, whichever is more. */
+static void
+check_gradient (Reference *r, const QfLayer *l, const float *param,
+    const float *grad, gsize n, double *const *dir, const char *what)
+{
+  g_autofree double *fd = g_new (double, n);
+  double rms = 0;
+
+  for (gsize i = 0; i < n; i++) {
+    double h = 1e-5;
+
+    fd[i] = (ref_run (r, l, param, i, h, dir)
+                - ref_run (r, l, param, i, -h, dir)) / (2 * h);
+    rms += fd[i] * fd[i] / (double) n;
+  }
+  rms = sqrt (rms);
+  for (gsize i = 0; i < n; i++)
+    if (!(fabs (fd[i] - (double) grad[i]) <= 1e-4 * MAX (rms, fabs (fd[i])))) {
+      g_test_message ("%s %s[%" G_GSIZE_FORMAT "]: %.9g, finite difference "
+          "%.9g, rms %.9g", l->name, what, i, (double) grad[i], fd[i], rms);
+      g_test_fail ();
+      return;
+    }
+}
+
+static void
+check_outputs (const Reference *r)
+{
+  for (guint i = 0; i < r->net->blobs->len; i++) {
+    const QfBlob *b = qf_net_blob (r->net, (int) i);
+    double rms = 0;
+    gsize n = blob_size (r, (int) i);
+
+    for (gsize k = 0; k < n; k++)
+      rms += r->value[i][k] * r->value[i][k] / (double) n;
+    for (gsize k = 0; k < n; k++)
+      g_assert_cmpfloat_with_epsilon ((double) b->real[k], r->value[i][k],
+          1e-4 * sqrt (rms));
+  }
+}
+
+static void
+test_finite_differences (void)
+{
+  QfRng rng = { test_seed () };
+  g_autoptr (QfPool) pool = qf_pool_new (2);
+  QfNet *net = test_net (3, FALSE, pool, &rng);
+  Reference r = { net, 3, g_new0 (double *, net->blobs->len) };
+  double *dir[2];
+
+  net->bound_relu = FALSE;
+  for (guint i = 0; i < net->blobs->len; i++)
+    r.value[i] = g_new0 (double, blob_size (&r, (int) i));
+  for (gsize k = 0; k < blob_size (&r, net->input); k++)
+    r.value[net->input][k] = (double) qf_net_blob (net, net->input)->real[k];
+  qf_net_forward (net, 3, TRUE);
+  for (guint o = 0; o < 2; o++) {
+    int blob = g_array_index (net->outputs, int, o);
+
+    dir[o] = g_new (double, blob_size (&r, blob));
+    for (gsize k = 0; k < blob_size (&r, blob); k++) {
+      dir[o][k] = 2 * qf_rng_uniform (&rng) - 1;
+      qf_net_blob (net, blob)->grad[k] = (float) dir[o][k];
+    }
+  }
+  qf_net_backward (net, 3);
+  ref_run (&r, NULL, NULL, 0, 0, dir);
+  check_outputs (&r);
+  for (guint i = 0; i < net->layers->len; i++) {
+    QfLayer *l = qf_net_layer (net, (int) i);
+    QfConvLayer *cv = l->conv;
+    gsize oc = cv ? (gsize) cv->shape.out_c : 0;
+
+    if (!cv)
+      continue;
+    check_gradient (&r, l, cv->weight, cv->weight_grad, oc * cv->k, dir,
+        "weight");
+    check_gradient (&r, l, cv->beta, cv->beta_grad, oc, dir, "beta");
+    if (cv->has_bn)
+      check_gradient (&r, l, cv->gamma, cv->gamma_grad, oc, dir, "gamma");
+  }
+  for (guint i = 0; i < net->blobs->len; i++)
+    g_free (r.value[i]);
+  g_free (r.value);
+  g_free (dir[0]);
+  g_free (dir[1]);
+  qf_net_free (net);
+}
+
+static void
+test_giou (void)
+{
+  QfRng rng = { test_seed () };
+
+  for (int round = 0; round < 20000; round++) {
+    double p[4], t[4], grad[4], unused[4], iou;
+
+    for (int i = 0; i < 2; i++) {
+      p[i] = qf_rng_uniform (&rng) * 10;
+      p[i + 2] = p[i] + 0.5 + qf_rng_uniform (&rng) * 10;
+      t[i] = qf_rng_uniform (&rng) * 10;
+      t[i + 2] = t[i] + 0.5 + qf_rng_uniform (&rng) * 10;
+    }
+    qf_giou_loss (p, t, grad, &iou);
+    g_assert_true (iou >= 0 && iou <= 1);
+    for (int i = 0; i < 4; i++) {
+      double h = 1e-6, was = p[i], up, down;
+
+      if (fabs (p[i] - t[i]) < 1e-4 || fabs (p[i] - t[(i + 2) % 4]) < 1e-4)
+        continue; /* a kink */
+      p[i] = was + h;
+      up = qf_giou_loss (p, t, unused, &iou);
+      p[i] = was - h;
+      down = qf_giou_loss (p, t, unused, &iou);
+      p[i] = was;
+      g_assert_cmpfloat_with_epsilon (grad[i], (up - down) / (2 * h), 1e-6);
+    }
+  }
+}
+
+/* The same box: no loss. Disjoint: over 1. */
+static void
+test_giou_values (void)
+{
+  double a[4] = { 0, 0, 2, 2 }, b[4] = { 2, 0, 4, 2 }, grad[4], iou;
+
+  g_assert_cmpfloat_with_epsilon (qf_giou_loss (a, a, grad, &iou), 0, 1e-12);
+  g_assert_cmpfloat_with_epsilon (iou, 1, 1e-12);
+  g_assert_cmpfloat_with_epsilon (qf_giou_loss (a, b, grad, &iou), 1, 1e-12);
+  g_assert_cmpfloat (iou, ==, 0);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/train/gradients/finite-differences",
+      test_finite_differences);
+  g_test_add_func ("/train/gradients/giou", test_giou);
+  g_test_add_func ("/train/gradients/giou-values", test_giou_values);
+  return g_test_run ();
+}
