@@ -238,6 +238,9 @@ pick (const QfDifferencer *d, gint64 now, int k)
       held_at (d, (guint) lo + 1)->time - target <=
           target - held_at (d, (guint) lo)->time)
     lo++;
+  while (lo + 1 < (int) d->held->len &&
+      held_at (d, (guint) lo + 1)->time == held_at (d, (guint) lo)->time)
+    lo++;
   return lo;
 }
 
@@ -388,4 +391,12 @@ qf_differencer_push (QfDifferencer *d, const guint8 *luma,
   if (out)
     write_planes (d, luma, rgb, time, out);
   remember (d, luma, time);
+}
+
+gsize
+qf_differencer_memory (const QfDifferencer *d)
+{
+  return d->size *
+      (d->held->len + d->spare->len +
+          (gsize) d->n_means * (sizeof (guint16) + 1));
 }

@@ -334,54 +334,62 @@ test_rate_native (void)
   }
 }
 
-/* Random times against the definition with everything held. */
+/* Random times against the definition with everything held: slow, at about the
+ * rate, and so fast that pictures are thinned out. */
 static void
 test_rate_random (void)
 {
+  static const gint64 spread[3] = { 150 * MS, 20 * MS, 7 * MS };
   guint32 seed = g_test_rand_int_range (0, G_MAXINT32);
   QfRng rng = { seed };
 
   g_test_message ("seed %u", seed);
-  for (int round = 0; round < 200; round++) {
+  for (int round = 0; round < 300; round++) {
     int n_mean = 1 + (int) qf_rng_below (&rng, 9);
     int k = 1 + (int) qf_rng_below (&rng, 9);
     g_autofree char *text = g_strdup_printf ("D%d,A%d", k, n_mean);
     QfPlanes planes;
     g_autoptr (QfDifferencer) d = NULL;
-    gint64 times[100], t = 0;
-    guint8 grey[100];
+    gint64 times[200], t = 0, first = -1;
+    guint8 grey[200];
 
     g_assert_true (qf_planes_parse (&planes, text, NULL));
     d = qf_differencer_new (&planes, 1, 1, 25, 1);
-    for (int n = 0; n < 100; n++) {
-      guint8 out[2];
+    for (int n = 0, held = 0; n < 200; n++) {
+      guint8 now = (guint8) qf_rng_next (&rng), out[2];
       int expected[2] = { 128, 128 };
 
-      /* At least 1/8 step apart, where nothing is thinned out. */
-      t += 5 * MS + qf_rng_below (&rng, round % 2 ? 20 * MS : 150 * MS);
-      times[n] = t;
-      grey[n] = (guint8) qf_rng_next (&rng);
-      qf_differencer_push (d, &grey[n], NULL, t, out);
+      t += qf_rng_below (&rng, (guint32) spread[round % 3]);
+      if (qf_rng_below (&rng, 8) == 0) /* on a step, so that ties happen */
+        t = (t / (20 * MS) + 1) * 20 * MS;
+      qf_differencer_push (d, &now, NULL, t, n % 5 == 3 ? NULL : out);
       for (int plane = 0; plane < 2; plane++) {
         int steps = plane ? n_mean : k, sum = 0;
 
-        if (n == 0 || t - steps * 40 * MS < times[0] - 20 * MS)
+        if (held == 0 || t - steps * 40 * MS < first - 20 * MS)
           continue;
         for (int j = plane ? 1 : steps; j <= steps; j++) {
           gint64 target = t - j * 40 * MS;
           int best = 0;
 
-          for (int i = 1; i < n; i++)
+          for (int i = 1; i < held; i++)
             if (ABS (times[i] - target) <= ABS (times[best] - target))
               best = i;
           sum += grey[best];
         }
         if (plane)
           sum = (sum + n_mean / 2) / n_mean;
-        expected[plane] = clamp_byte (128 + (grey[n] - sum) / 2);
+        expected[plane] = clamp_byte (128 + (now - sum) / 2);
       }
-      g_assert_cmpint (out[0], ==, expected[0]);
-      g_assert_cmpint (out[1], ==, expected[1]);
+      if (n % 5 != 3) {
+        g_assert_cmpint (out[0], ==, expected[0]);
+        g_assert_cmpint (out[1], ==, expected[1]);
+      }
+      if (held >= 2 && times[held - 1] - times[held - 2] < 5 * MS)
+        held--;
+      first = first < 0 ? t : first;
+      times[held] = t;
+      grey[held++] = now;
     }
   }
 }
@@ -404,6 +412,9 @@ test_rate_dense (void)
   }
   for (int n = 0; n < 3000; n++)
     g_assert_cmpint (distance_at (&still, 7 * MS, 0, 1), ==, 0);
+  /* 8 pictures a step and 3 at most, of 2x2 pixels. */
+  g_assert_cmpint (qf_differencer_memory (c.d), <=, 4 * (8 + 3));
+  g_assert_cmpint (qf_differencer_memory (still.d), <=, 4 * (3 * 8 + 3));
   qf_differencer_free (c.d);
   qf_differencer_free (still.d);
 }
