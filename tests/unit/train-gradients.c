@@ -263,6 +263,142 @@ test_finite_differences (void)
   qf_net_free (net);
 }
 
+/* PyTorch ------------------------------------------------------------------- */
+
+typedef struct
+{
+  const float *at, *end;
+} Reader;
+
+static const float *
+take (Reader *r, gsize n)
+{
+  const float *p = r->at;
+
+  g_assert_cmpuint ((gsize) (r->end - r->at), >=, n);
+  r->at += n;
+  return p;
+}
+
+/* ONNX order [o][c][t] to the trainer's [o][t][c]. */
+static void
+reorder (const QfConvLayer *cv, const float *from, float *to)
+{
+  int taps = cv->shape.kernel_h * cv->shape.kernel_w;
+  int ic = cv->shape.in_c / cv->shape.groups;
+
+  for (int o = 0; o < cv->shape.out_c; o++)
+    for (int c = 0; c < ic; c++)
+      for (int t = 0; t < taps; t++)
+        to[(o * taps + t) * ic + c] = *from++;
+}
+
+/* [n][c][h][w] to [n][h][w][c]. */
+static void
+to_nhwc (const QfBlob *b, int n, const float *from, float *to)
+{
+  for (int i = 0; i < n; i++)
+    for (int c = 0; c < b->c; c++)
+      for (int p = 0; p < b->h * b->w; p++)
+        to[((gsize) i * b->h * b->w + p) * b->c + c] = *from++;
+}
+
+/* Within 1e-4 of the element or of the root mean square. */
+static void
+compare (const char *what, const float *ours, const float *theirs, gsize n)
+{
+  double rms = 0;
+
+  for (gsize i = 0; i < n; i++)
+    rms += (double) theirs[i] * (double) theirs[i] / (double) n;
+  rms = sqrt (rms);
+  for (gsize i = 0; i < n; i++)
+    if (!(fabs ((double) (ours[i] - theirs[i]))
+            <= 1e-4 * MAX (rms, fabs ((double) theirs[i])))) {
+      g_test_message ("%s[%" G_GSIZE_FORMAT "]: %.9g, PyTorch %.9g", what, i,
+          (double) ours[i], (double) theirs[i]);
+      g_test_fail ();
+      return;
+    }
+}
+
+static void
+load_parameters (QfNet *net, Reader *r)
+{
+  for (guint i = 0; i < net->layers->len; i++) {
+    QfConvLayer *cv = qf_net_layer (net, (int) i)->conv;
+    gsize oc = cv ? (gsize) cv->shape.out_c : 0;
+
+    if (!cv)
+      continue;
+    reorder (cv, take (r, oc * cv->k), cv->weight);
+    if (cv->has_bn)
+      memcpy (cv->gamma, take (r, oc), sizeof (float) * oc);
+    memcpy (cv->beta, take (r, oc), sizeof (float) * oc);
+  }
+}
+
+static void
+compare_gradients (const QfNet *net, Reader *r)
+{
+  for (guint i = 0; i < net->layers->len; i++) {
+    const QfLayer *l = qf_net_layer (net, (int) i);
+    const QfConvLayer *cv = l->conv;
+    gsize oc = cv ? (gsize) cv->shape.out_c : 0;
+    g_autofree float *w = NULL;
+
+    if (!cv)
+      continue;
+    w = g_new (float, oc * cv->k);
+    reorder (cv, take (r, oc * cv->k), w);
+    compare (l->name, cv->weight_grad, w, oc * cv->k);
+    if (cv->has_bn)
+      compare (l->name, cv->gamma_grad, take (r, oc), oc);
+    compare (l->name, cv->beta_grad, take (r, oc), oc);
+  }
+}
+
+static void
+test_pytorch (void)
+{
+  QfRng rng = { 1 };
+  QfNet *net = test_net (3, FALSE, NULL, &rng);
+  g_autofree char *path = g_build_filename (g_getenv ("QFUSE_SOURCE"), "tests",
+      "golden", "torch-net.bin", NULL);
+  g_autofree char *bytes = NULL;
+  gsize size;
+  GError *error = NULL;
+  Reader r;
+  QfBlob *x = qf_net_blob (net, net->input), *out[2];
+  const float *theirs[2];
+
+  net->bound_relu = FALSE;
+  g_file_get_contents (path, &bytes, &size, &error);
+  g_assert_no_error (error);
+  r = (Reader){ (const float *) bytes, (const float *) (bytes + size) };
+  to_nhwc (x, 3, take (&r, 3 * 3 * 12 * 16), x->real);
+  for (int i = 0; i < 3 * 3 * 12 * 16; i++)
+    x->real[i] = (x->real[i] - 128) / 64;
+  load_parameters (net, &r);
+  qf_net_forward (net, 3, TRUE);
+  for (int o = 0; o < 2; o++) {
+    out[o] = qf_net_blob (net, g_array_index (net->outputs, int, o));
+    theirs[o] = take (&r, (gsize) 3 * out[o]->c * out[o]->h * out[o]->w);
+  }
+  for (int o = 0; o < 2; o++) {
+    gsize n = (gsize) 3 * out[o]->c * out[o]->h * out[o]->w;
+    g_autofree float *nhwc = g_new (float, n);
+
+    to_nhwc (out[o], 3, theirs[o], nhwc);
+    compare (out[o]->name, out[o]->real, nhwc, n);
+    to_nhwc (out[o], 3, take (&r, n), out[o]->grad);
+  }
+  qf_net_backward (net, 3);
+  compare_gradients (net, &r);
+  g_assert_true (r.at == r.end);
+  qf_net_free (net);
+}
+
 static void
 test_giou (void)
 {
@@ -312,6 +448,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/train/gradients/finite-differences",
       test_finite_differences);
+  g_test_add_func ("/train/gradients/pytorch", test_pytorch);
   g_test_add_func ("/train/gradients/giou", test_giou);
   g_test_add_func ("/train/gradients/giou-values", test_giou_values);
   return g_test_run ();
