@@ -201,7 +201,7 @@ qf_trainer_add (QfTrainer *t, const guint8 *planes, const QfBox *boxes,
   for (int i = 0; i < n_boxes; i++) {
     const QfBox *b = &s->boxes[i];
 
-    if (b->label < t->n_labels && isfinite (b->x) && isfinite (b->y)
+    if (b->label >= 0 && b->label < t->n_labels && isfinite (b->x) && isfinite (b->y)
         && isfinite (b->w) && isfinite (b->h) && b->w > 0 && b->h > 0)
       s->boxes[kept++] = *b;
   }
