@@ -21,9 +21,10 @@ static const struct
 static void
 print_help (void)
 {
-  g_print ("Usage: qfuse COMMAND …\n\n"
-           "Teaches int8 networks on video and its difference images, and draws "
-           "what they find.\n\nCommands:\n");
+  g_print (
+      "Usage: qfuse COMMAND …\n\n"
+      "Teaches int8 networks on video and its difference images, and draws "
+      "what they find.\n\nCommands:\n");
   for (gsize i = 0; i < G_N_ELEMENTS (commands); i++)
     g_print ("  %-10s %s\n", commands[i].name, commands[i].purpose);
   g_print ("\n`qfuse COMMAND --help` tells more, with examples.\n"

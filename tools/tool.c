@@ -151,7 +151,8 @@ tool_parse_frames (const char *text, int *first, int *last, GError **error)
   if (*p || p == text || *first < 1 || *last < *first) {
     g_set_error (error, QF_ERROR, QF_ERROR_ARGUMENT,
         "\"%s\" is no range of frames; write it like 1-500, 501- or 7 (frames "
-        "count from 1)", text);
+        "count from 1)",
+        text);
     return FALSE;
   }
   return TRUE;
@@ -208,8 +209,8 @@ tool_check_output (const char *path, GError **error)
 char *
 tool_model_path (const char *name)
 {
-  return g_build_filename (in_build_folder () ? QFUSE_SOURCE_MODELS
-                                              : QFUSE_MODELS, name, NULL);
+  return g_build_filename (
+      in_build_folder () ? QFUSE_SOURCE_MODELS : QFUSE_MODELS, name, NULL);
 }
 
 void

@@ -40,19 +40,19 @@ typedef struct
   const GOptionEntry *entries;
 } ToolOptions;
 
-/** Reads options out of @argv, leaving argv[0] and the arguments. FALSE: *@status is
- * the exit code (help was printed, or the usage was wrong). */
-gboolean tool_parse (const ToolOptions *options, int *argc, char ***argv,
-    int *status);
+/** Reads options out of @argv, leaving argv[0] and the arguments. FALSE:
+ * *@status is the exit code (help was printed, or the usage was wrong). */
+gboolean tool_parse (
+    const ToolOptions *options, int *argc, char ***argv, int *status);
 
-/** Starts GStreamer with our elements in reach: those of the build folder when the
- * command runs from there, else the installed ones. */
+/** Starts GStreamer with our elements in reach: those of the build folder when
+ * the command runs from there, else the installed ones. */
 gboolean tool_init_gst (GError **error);
 
 /** "A-B", "A-", "-B" or "A", frames from 1; @first and @last are 1 and G_MAXINT
  * for NULL or an open end. */
-gboolean tool_parse_frames (const char *text, int *first, int *last,
-    GError **error);
+gboolean tool_parse_frames (
+    const char *text, int *first, int *last, GError **error);
 
 /** Checks that @path is a file that can be read and is not empty. */
 gboolean tool_check_input (const char *path, GError **error);
@@ -60,17 +60,18 @@ gboolean tool_check_input (const char *path, GError **error);
 /** Checks that a file can be made beside @path. */
 gboolean tool_check_output (const char *path, GError **error);
 
-/** Path of models/@name of the source tree when run from the build folder, else of
- * the installed one. */
+/** Path of models/@name of the source tree when run from the build folder, else
+ * of the installed one. */
 char *tool_model_path (const char *name);
 
 /** Prints the object that @builder holds. */
 void tool_print_json (JsonBuilder *builder);
 
-/** Adds a member: a number (null where it is not finite), a whole number, text. */
+/** Adds a member: a number (null where it is not finite), a whole number, text.
+ */
 void tool_json_number (JsonBuilder *builder, const char *name, double value);
 void tool_json_int (JsonBuilder *builder, const char *name, gint64 value);
-void tool_json_string (JsonBuilder *builder, const char *name,
-    const char *value);
+void tool_json_string (
+    JsonBuilder *builder, const char *name, const char *value);
 
 G_END_DECLS

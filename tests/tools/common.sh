@@ -2,6 +2,7 @@
 # What the tests of the command share; sourced with the test's own folder in $here.
 set -u
 qfuse=$QFUSE_BUILD/tools/qfuse
+helper=$QFUSE_BUILD/tests/tools/tools-helper
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 bad=0

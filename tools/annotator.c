@@ -1,0 +1,536 @@
+/* qfuse: one video through the network into another video.
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ *   filesrc ! parsebin ─ video ─ multiqueue ! decodebin ! qfusedetect !
+ *                                qfusewrite ! qfuseoverlay ! encoder ! muxer
+ *                      ─ others ─ multiqueue ! muxer, as they are if it takes
+ * them
+ *
+ * parsebin shows all its pads before it lets the first byte through (and does
+ * not emit no-more-pads, measured on 1.22). So everything behind it is built
+ * when something first arrives on any pad: the muxer then gets a pad for each
+ * stream that is there, and for no other. */
+#include "annotator.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "container.h"
+#include "gstqfmeta.h"
+#include "pipeline.h"
+#include "qfuse.h"
+#include "tool.h"
+
+typedef struct
+{
+  const AnnotateJob *job;
+  GstElement *pipeline, *parsebin, *queue;
+  GstElement *mux; /* NULL: no video is written */
+  char *temporary; /* what the video is written to */
+  char *temporary_detections;
+  GMutex build_lock; /* what arrives first builds, the others wait */
+  gboolean built;
+
+  /* written by the streaming thread */
+  GMutex lock;
+  AnnotateResult result;
+  GstClockTime position, duration;
+} Annotator;
+
+/* A new empty file beside @path, on the same file system. */
+static char *
+make_temporary (const char *path, GError **error)
+{
+  g_autofree char *folder = g_path_get_dirname (path);
+  g_autofree char *base = g_path_get_basename (path);
+  g_autofree char *name = g_strdup_printf (".%s.XXXXXX", base);
+  char *temporary = g_build_filename (folder, name, NULL);
+  int fd = g_mkstemp_full (temporary, O_RDWR | O_CLOEXEC, 0666);
+
+  if (fd < 0) {
+    g_set_error (error, QF_ERROR, QF_ERROR_FILE, "cannot write %s: %s", path,
+        g_strerror (errno));
+    g_free (temporary);
+    return NULL;
+  }
+  close (fd);
+  return temporary;
+}
+
+static gboolean
+move_into_place (const char *temporary, const char *path, GError **error)
+{
+  if (!temporary || g_rename (temporary, path) == 0)
+    return TRUE;
+  g_set_error (error, QF_ERROR, QF_ERROR_FILE, "cannot write %s: %s", path,
+      g_strerror (errno));
+  return FALSE;
+}
+
+/* Counts what passes, behind the detector. */
+static GstPadProbeReturn
+on_frame (GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+  Annotator *a = data;
+  GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER (info);
+  QfuseDetectionsMeta *found = qfuse_buffer_get_detections (buffer);
+
+  g_mutex_lock (&a->lock);
+  a->result.frames++;
+  a->result.detections += found ? found->detections->len : 0;
+  if (GST_BUFFER_PTS_IS_VALID (buffer))
+    a->position = GST_BUFFER_PTS (buffer);
+  g_mutex_unlock (&a->lock);
+  return GST_PAD_PROBE_OK;
+}
+
+static double
+on_progress (gpointer data, char *note, gsize size)
+{
+  Annotator *a = data;
+  double done = 0;
+
+  g_mutex_lock (&a->lock);
+  g_snprintf (note, size, "%" G_GUINT64_FORMAT " frames", a->result.frames);
+  if (GST_CLOCK_TIME_IS_VALID (a->duration) && a->duration > 0)
+    done = (double) a->position / (double) a->duration;
+  g_mutex_unlock (&a->lock);
+  return done;
+}
+
+/* What decodebin found goes into the branch that waits for it. */
+static void
+on_decoded (GstElement *decodebin, GstPad *pad, gpointer data)
+{
+  GstElement *branch = data;
+  GstElement *pipeline = GST_ELEMENT (gst_element_get_parent (branch));
+
+  if (pipeline) {
+    pipeline_link (pipeline, pad, branch, "sink");
+    gst_object_unref (pipeline);
+  }
+}
+
+/* Adds a decoder for elementary streams in front of @branch; both start. The
+ * decoder's sink pad is to be linked. */
+static GstElement *
+add_decoder (Annotator *a, GstElement *branch)
+{
+  GstElement *decodebin = gst_element_factory_make ("decodebin", NULL);
+
+  gst_bin_add_many (GST_BIN (a->pipeline), decodebin, branch, NULL);
+  g_signal_connect (decodebin, "pad-added", G_CALLBACK (on_decoded), branch);
+  return decodebin;
+}
+
+/* Links the output of @branch to a new pad of the muxer. */
+static gboolean
+link_to_muxer (Annotator *a, GstPad *from, const GstCaps *caps)
+{
+  GstPad *to = container_request_pad (a->mux, caps);
+  gboolean linked = to && gst_pad_link (from, to) == GST_PAD_LINK_OK;
+
+  if (to && !linked)
+    gst_element_release_request_pad (a->mux, to);
+  g_clear_object (&to);
+  return linked;
+}
+
+static GstElement *
+make_analysis (Annotator *a, GError **error)
+{
+  const AnnotateJob *job = a->job;
+  g_autofree char *launch =
+      g_strdup_printf ("videoconvert ! qfusedetect name=detect %s %s",
+          a->temporary_detections ? "! qfusewrite name=write" : "",
+          a->mux && job->overlay ? "! qfuseoverlay" : "");
+  GstElement *bin = gst_parse_bin_from_description_full (launch, TRUE, NULL,
+      GST_PARSE_FLAG_FATAL_ERRORS | GST_PARSE_FLAG_PLACE_IN_BIN, error);
+  GstElement *e;
+  GstPad *pad;
+
+  if (!bin)
+    return NULL;
+  e = gst_bin_get_by_name (GST_BIN (bin), "detect");
+  g_object_set (e, "model-file", job->model, "interval", (guint) job->interval,
+      "threads", (guint) job->threads, NULL);
+  if (job->threshold >= 0)
+    g_object_set (e, "threshold", (gfloat) job->threshold, NULL);
+  gst_object_unref (e);
+  e = gst_bin_get_by_name (GST_BIN (bin), "write");
+  if (e) {
+    g_object_set (e, "location", a->temporary_detections, NULL);
+    gst_object_unref (e);
+  }
+  pad = gst_element_get_static_pad (bin, "src");
+  gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER, on_frame, a, NULL);
+  gst_object_unref (pad);
+  return bin;
+}
+
+/* Encoder behind the analysis, muxer behind the encoder. */
+static gboolean
+add_video_output (
+    Annotator *a, GstElement *analysis, const GstCaps *in, GError **error)
+{
+  const GstStructure *s = gst_caps_get_structure (in, 0);
+  g_autoptr (GstCaps) caps = NULL;
+  GstElement *convert, *encoder;
+  GstPad *pad;
+  int width = 0, height = 0;
+  gboolean linked;
+
+  gst_structure_get_int (s, "width", &width);
+  gst_structure_get_int (s, "height", &height);
+  encoder = container_video_encoder (a->mux, width, height, &caps, error);
+  if (!encoder)
+    return FALSE;
+  convert = gst_element_factory_make ("videoconvert", NULL);
+  gst_bin_add_many (GST_BIN (a->pipeline), convert, encoder, NULL);
+  pad = gst_element_get_static_pad (encoder, "src");
+  linked = gst_element_link_many (analysis, convert, encoder, NULL) &&
+      link_to_muxer (a, pad, caps);
+  gst_object_unref (pad);
+  gst_element_sync_state_with_parent (encoder);
+  gst_element_sync_state_with_parent (convert);
+  if (!linked)
+    g_set_error (error, QF_ERROR, QF_ERROR_FAILED,
+        "the encoder %s does not fit the container", GST_OBJECT_NAME (encoder));
+  return linked;
+}
+
+static gboolean
+add_video (Annotator *a, GstPad *from, const GstCaps *caps, GError **error)
+{
+  GstElement *analysis = make_analysis (a, error);
+  GstElement *decoder, *sink;
+  gboolean done = FALSE;
+
+  if (!analysis)
+    return FALSE;
+  decoder = add_decoder (a, analysis);
+  if (a->mux) {
+    done = add_video_output (a, analysis, caps, error);
+  } else {
+    sink = gst_element_factory_make ("fakesink", NULL);
+    g_object_set (sink, "sync", FALSE, NULL);
+    gst_bin_add (GST_BIN (a->pipeline), sink);
+    done = gst_element_link (analysis, sink);
+    gst_element_sync_state_with_parent (sink);
+  }
+  // a model that cannot be loaded has posted its error
+  gst_element_sync_state_with_parent (analysis);
+  gst_element_sync_state_with_parent (decoder);
+  return done && pipeline_link (a->pipeline, from, decoder, "sink");
+}
+
+/* The parser that turns @caps into a form more muxers take, or NULL. */
+static const char *
+parser_for (const GstCaps *caps)
+{
+  const GstStructure *s = gst_caps_get_structure (caps, 0);
+  int version = 0;
+
+  gst_structure_get_int (s, "mpegversion", &version);
+  if (gst_structure_has_name (s, "audio/mpeg") && version != 1)
+    return "aacparse"; // ADTS of transport streams to raw
+  return NULL;
+}
+
+static gboolean
+add_as_it_is (Annotator *a, GstPad *from, const GstCaps *caps)
+{
+  const char *name = parser_for (caps);
+  GstElement *parser;
+  GstPad *pad;
+  g_autoptr (GstCaps) parsed = NULL;
+  gboolean linked;
+
+  if (link_to_muxer (a, from, caps))
+    return TRUE;
+  parser = name ? gst_element_factory_make (name, NULL) : NULL;
+  if (!parser)
+    return FALSE;
+  gst_bin_add (GST_BIN (a->pipeline), parser);
+  pad = gst_element_get_static_pad (parser, "src");
+  parsed = gst_pad_query_caps (pad, NULL);
+  linked = link_to_muxer (a, pad, parsed) &&
+      pipeline_link (a->pipeline, from, parser, "sink");
+  gst_object_unref (pad);
+  if (linked)
+    gst_element_sync_state_with_parent (parser);
+  else
+    gst_bin_remove (GST_BIN (a->pipeline), parser);
+  return linked;
+}
+
+static gboolean
+add_encoded_audio (Annotator *a, GstPad *from, GError **error)
+{
+  g_autoptr (GstCaps) caps = NULL;
+  GstElement *encoder = container_audio_encoder (a->mux, &caps, error);
+  GstElement *convert, *resample, *decoder;
+  GstPad *pad;
+  gboolean linked;
+
+  if (!encoder)
+    return FALSE;
+  convert = gst_element_factory_make ("audioconvert", NULL);
+  resample = gst_element_factory_make ("audioresample", NULL);
+  gst_bin_add_many (GST_BIN (a->pipeline), resample, encoder, NULL);
+  decoder = add_decoder (a, convert);
+  pad = gst_element_get_static_pad (encoder, "src");
+  linked = gst_element_link_many (convert, resample, encoder, NULL) &&
+      link_to_muxer (a, pad, caps);
+  gst_object_unref (pad);
+  gst_element_sync_state_with_parent (encoder);
+  gst_element_sync_state_with_parent (resample);
+  gst_element_sync_state_with_parent (convert);
+  gst_element_sync_state_with_parent (decoder);
+  if (!linked) {
+    g_set_error_literal (error, QF_ERROR, QF_ERROR_FAILED,
+        "the audio does not fit the container");
+    return FALSE;
+  }
+  return pipeline_link (a->pipeline, from, decoder, "sink");
+}
+
+static void
+drop (Annotator *a, GstPad *from, const GstCaps *caps)
+{
+  GstElement *sink = gst_element_factory_make ("fakesink", NULL);
+
+  if (a->mux)
+    g_printerr ("qfuse: %s: a stream of %s does not fit the output and is left "
+                "out\n",
+        a->job->input,
+        gst_structure_get_name (gst_caps_get_structure (caps, 0)));
+  g_object_set (sink, "sync", FALSE, "async", FALSE, NULL);
+  gst_bin_add (GST_BIN (a->pipeline), sink);
+  gst_element_sync_state_with_parent (sink);
+  pipeline_link (a->pipeline, from, sink, "sink");
+}
+
+static gboolean
+is_kind (const GstCaps *caps, const char *prefix)
+{
+  return g_str_has_prefix (
+      gst_structure_get_name (gst_caps_get_structure (caps, 0)), prefix);
+}
+
+static gboolean
+is_video (const GstCaps *caps)
+{
+  return is_kind (caps, "video/") || is_kind (caps, "image/");
+}
+
+/* Sends parsebin's @pad through the multiqueue; returns the other end. */
+static GstPad *
+queue_pad (Annotator *a, GstPad *pad)
+{
+  GstPad *sink = gst_element_request_pad_simple (a->queue, "sink_%u");
+  g_autofree char *name =
+      g_strdup_printf ("src_%s", GST_PAD_NAME (sink) + strlen ("sink_"));
+
+  gst_pad_link (pad, sink);
+  gst_object_unref (sink);
+  return gst_element_get_static_pad (a->queue, name);
+}
+
+static gboolean
+add_stream (Annotator *a, GstPad *pad, const GstCaps *caps, gboolean annotated,
+    GError **error)
+{
+  GstPad *from = queue_pad (a, pad);
+  gboolean done = TRUE;
+
+  if (annotated)
+    done = add_video (a, from, caps, error);
+  else if (!a->mux)
+    drop (a, from, caps);
+  else if (!add_as_it_is (a, from, caps)) {
+    if (is_kind (caps, "audio/"))
+      done = add_encoded_audio (a, from, error);
+    else
+      drop (a, from, caps);
+  }
+  gst_object_unref (from);
+  return done;
+}
+
+static gboolean
+start_output (Annotator *a)
+{
+  GstElement *sink = gst_element_factory_make ("filesink", NULL);
+
+  g_object_set (sink, "location", a->temporary, NULL);
+  gst_bin_add_many (GST_BIN (a->pipeline), a->mux, sink, NULL);
+  return gst_element_link (a->mux, sink) &&
+      gst_element_sync_state_with_parent (sink) &&
+      gst_element_sync_state_with_parent (a->mux);
+}
+
+static GstCaps *
+pad_caps (GstPad *pad)
+{
+  GstCaps *caps = gst_pad_get_current_caps (pad);
+
+  if (!caps)
+    caps = gst_pad_query_caps (pad, NULL);
+  if (gst_caps_is_any (caps) || gst_caps_is_empty (caps)) {
+    gst_caps_unref (caps);
+    caps = gst_caps_new_empty_simple ("application/octet-stream");
+  }
+  return caps;
+}
+
+static GstPad *
+choose_video (GstElement *parsebin)
+{
+  for (GList *l = parsebin->srcpads; l; l = l->next) {
+    g_autoptr (GstCaps) caps = pad_caps (l->data);
+
+    // one stream of a kind that parsebin cannot name (y4m) may still be decoded
+    if (is_video (caps) ||
+        (parsebin->numsrcpads == 1 && !is_kind (caps, "audio/")))
+      return l->data;
+  }
+  return NULL;
+}
+
+static gboolean
+build_streams (Annotator *a, GError **error)
+{
+  GstPad *video = choose_video (a->parsebin);
+  gint64 duration;
+
+  if (!video) {
+    g_set_error_literal (
+        error, QF_ERROR, QF_ERROR_FORMAT, "there is no video in it");
+    return FALSE;
+  }
+  if (gst_pad_query_duration (video, GST_FORMAT_TIME, &duration)) {
+    g_mutex_lock (&a->lock);
+    a->duration = (GstClockTime) duration;
+    g_mutex_unlock (&a->lock);
+  }
+  if (a->mux && !start_output (a)) {
+    g_set_error_literal (
+        error, QF_ERROR, QF_ERROR_FAILED, "the output cannot be started");
+    return FALSE;
+  }
+  for (GList *l = a->parsebin->srcpads; l; l = l->next) {
+    g_autoptr (GstCaps) caps = pad_caps (l->data);
+
+    if (!add_stream (a, l->data, caps, l->data == video, error))
+      return FALSE;
+  }
+  return gst_element_sync_state_with_parent (a->queue);
+}
+
+static GstPadProbeReturn
+on_first_data (GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+  Annotator *a = data;
+  GError *error = NULL;
+
+  g_mutex_lock (&a->build_lock);
+  if (!a->built && !build_streams (a, &error))
+    pipeline_fail (a->pipeline, error ? error->message : "it cannot be played");
+  a->built = TRUE;
+  g_mutex_unlock (&a->build_lock);
+  g_clear_error (&error);
+  return GST_PAD_PROBE_REMOVE;
+}
+
+static void
+on_pad_added (GstElement *parsebin, GstPad *pad, gpointer data)
+{
+  gst_pad_add_probe (pad,
+      GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM,
+      on_first_data, data, NULL);
+}
+
+static gboolean
+build (Annotator *a, GError **error)
+{
+  GstElement *source = gst_element_factory_make ("filesrc", NULL);
+
+  a->pipeline = gst_pipeline_new ("annotate");
+  a->parsebin = gst_element_factory_make ("parsebin", NULL);
+  a->queue = gst_element_factory_make ("multiqueue", NULL);
+  if (!source || !a->parsebin || !a->queue) {
+    g_set_error_literal (error, QF_ERROR, QF_ERROR_UNSUPPORTED,
+        "GStreamer lacks filesrc, parsebin or multiqueue; install "
+        "gstreamer1.0-plugins-base");
+    return FALSE;
+  }
+  // grows while another stream has nothing; bytes are the bound that counts
+  g_object_set (a->queue, "max-size-buffers", 30, "max-size-time", (guint64) 0,
+      "max-size-bytes", 256u << 20, NULL);
+  g_object_set (source, "location", a->job->input, NULL);
+  gst_bin_add_many (GST_BIN (a->pipeline), source, a->parsebin, a->queue, NULL);
+  gst_element_link (source, a->parsebin);
+  g_signal_connect (a->parsebin, "pad-added", G_CALLBACK (on_pad_added), a);
+  return TRUE;
+}
+
+static gboolean
+prepare_files (Annotator *a, GError **error)
+{
+  const AnnotateJob *job = a->job;
+
+  if (job->output) {
+    a->mux = container_muxer_new (job->output, error);
+    if (!a->mux || !(a->temporary = make_temporary (job->output, error)))
+      return FALSE;
+    gst_object_ref_sink (a->mux);
+  }
+  if (job->detections) {
+    a->temporary_detections = make_temporary (job->detections, error);
+    if (!a->temporary_detections)
+      return FALSE;
+  }
+  return TRUE;
+}
+
+gboolean
+annotate (const AnnotateJob *job, AnnotateResult *result, GError **error)
+{
+  Annotator a = { .job = job, .duration = GST_CLOCK_TIME_NONE };
+  PipelineWatch watch = { "annotating", on_progress, NULL, &a };
+  gint64 begin = g_get_monotonic_time ();
+  gboolean done;
+
+  g_mutex_init (&a.lock);
+  g_mutex_init (&a.build_lock);
+  done = prepare_files (&a, error) && build (&a, error);
+  if (done && !pipeline_run (a.pipeline, &watch, error)) {
+    g_prefix_error (error, "%s: ", job->input);
+    done = FALSE;
+  }
+  if (done && a.result.frames == 0) {
+    g_set_error (error, QF_ERROR, QF_ERROR_FORMAT,
+        "%s: no frame could be decoded", job->input);
+    done = FALSE;
+  }
+  if (done)
+    done = move_into_place (a.temporary, job->output, error) &&
+        move_into_place (a.temporary_detections, job->detections, error);
+  if (!done && a.temporary)
+    g_unlink (a.temporary);
+  if (!done && a.temporary_detections)
+    g_unlink (a.temporary_detections);
+  a.result.seconds = (double) (g_get_monotonic_time () - begin) * 1e-6;
+  *result = a.result;
+  g_clear_object (&a.pipeline);
+  g_clear_object (&a.mux);
+  g_free (a.temporary);
+  g_free (a.temporary_detections);
+  g_mutex_clear (&a.lock);
+  g_mutex_clear (&a.build_lock);
+  return done;
+}
