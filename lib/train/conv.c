@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-/* T1: w_q = rne(127·((double) w / max|w|)), s_w = (float) (max|w| / 127). */
+/* (T1): w_q = rne(127·((double) w / max|w|)), s_w = (float) (max|w| / 127). */
 static void
 quantize_channel (const float *w, int k, gint8 *codes, float *scale)
 {
@@ -196,7 +196,7 @@ use_running_statistics (QfConvLayer *cv)
 
 /* Fusing ---------------------------------------------------------------------- */
 
-/* T4: g = γ·rstd and the bias β − g·μ, each step rounded to float32. */
+/* (T4): g = γ·rstd and the bias β − g·μ, each step rounded to float32. */
 static void
 fuse (QfConvLayer *cv)
 {
@@ -212,7 +212,7 @@ fuse (QfConvLayer *cv)
   }
 }
 
-/* T5: scales, signs and bias codes of the fused channel; s_y enters later. */
+/* (T5): scales, signs and bias codes of the fused channel; s_y enters later. */
 static void
 quantize_fused (QfConvLayer *cv, float s_x)
 {
@@ -288,7 +288,7 @@ code_of (const QfBlob *b, float real)
   return (int) CLAMP (q, 0.0, 255.0);
 }
 
-/* T6: m = k/s_y and the codes of the clamp. */
+/* (T6): m = k/s_y and the codes of the clamp. */
 static void
 set_requantization (QfLayer *l, const QfBlob *x, const QfBlob *y)
 {
