@@ -28,11 +28,10 @@
 #include "gstqfusetag.h"
 
 #include "gstqfinplace.h"
+#include "gstqflists.h"
 #include "gstqfmeta-private.h"
 #include "gstqfnumber.h"
 #include "qfuse.h"
-
-#include <string.h>
 
 GST_DEBUG_CATEGORY_STATIC (gst_qfuse_tag_debug);
 #define GST_CAT_DEFAULT gst_qfuse_tag_debug
@@ -161,24 +160,17 @@ gst_qfuse_tag_get_property (
   GST_OBJECT_UNLOCK (self);
 }
 
-/* A path (with a slash, or of a file that is there) or a list of names. */
 static gboolean
 load_names (GstQfuseTag *self, const gchar *labels, GError **error)
 {
-  g_auto (GStrv) names = NULL;
+  g_auto (GStrv) names = gst_qf_names_parse (labels, error);
 
-  if (strchr (labels, G_DIR_SEPARATOR) ||
-      g_file_test (labels, G_FILE_TEST_IS_REGULAR)) {
-    names = qf_labels_load (labels, error);
-    if (!names)
-      return FALSE;
-  } else
-    names = g_strsplit (labels, ",", -1);
-
+  if (!names)
+    return FALSE;
   self->n_names = (gint) g_strv_length (names);
   self->names = g_new0 (GQuark, self->n_names);
   for (gint i = 0; i < self->n_names; i++)
-    if (*g_strstrip (names[i]) != '\0')
+    if (*names[i] != '\0')
       self->names[i] = g_quark_from_string (names[i]);
   return TRUE;
 }

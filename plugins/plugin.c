@@ -11,7 +11,9 @@
   E (qfusedetect) \
   E (qfuseoverlay) \
   E (qfusetag) \
+  E (qfusetrain) \
   E (qfusewrite)
+/* clang-format on */
 
 #define DECLARE(name) GST_ELEMENT_REGISTER_DECLARE (name)
 #define REGISTER(name) done &= GST_ELEMENT_REGISTER (name, plugin);

@@ -1,0 +1,51 @@
+/* GStreamer qfuse: samples that a stream brought, until they are trained on.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "gstqfmeta.h"
+#include "qfuse.h"
+
+G_BEGIN_DECLS
+
+/** Samples with the names of their classes, which are numbered only when all
+ * are known. Not thread-safe. */
+typedef struct _GstQfTrainSet GstQfTrainSet;
+
+/** @bytes: of one sample's planes. @max: of @max + k samples any @max are kept
+ * with equal chance, the same ones for the same @seed; 0: all. */
+GstQfTrainSet *gst_qf_train_set_new (gsize bytes, guint max, guint64 seed);
+void gst_qf_train_set_free (GstQfTrainSet *s);
+
+/** Room for the next sample's planes, which the caller fills; NULL where this
+ * sample is not kept. gst_qf_train_set_add() must follow. */
+guint8 *gst_qf_train_set_next (GstQfTrainSet *s);
+
+/** Adds it with what is true of it. @geometry: how the picture lies in the
+ * planes.
+ * @validation: held back. */
+void gst_qf_train_set_add (GstQfTrainSet *s, const QfuseTruthMeta *truth,
+    const QfGeometry *geometry, gboolean validation);
+
+/** Samples held; those held back among them. */
+guint gst_qf_train_set_size (const GstQfTrainSet *s, guint *n_validation);
+
+/** Boxes that are not to be ignored; samples with an action. */
+guint gst_qf_train_set_n_boxes (const GstQfTrainSet *s);
+guint gst_qf_train_set_n_actions (const GstQfTrainSet *s);
+
+/** Names of the classes that were seen, one a line: of actions, or of boxes. In
+ * the order of their numbers, then as they came. Classes without a name are
+ * called "object", or "object N" with their number from 1 where there are
+ * others. */
+gchar *gst_qf_train_set_labels (const GstQfTrainSet *s, gboolean actions);
+
+/** Moves all samples to @trainer, whose labels are @labels, and leaves @s
+ * empty.
+ * @share: of samples to be held back where none are, evenly spread, 0 … 0.9.
+ * FALSE: @labels lacks a name that was seen; nothing was moved. */
+gboolean gst_qf_train_set_move (GstQfTrainSet *s, QfTrainer *trainer,
+    const gchar *labels, gboolean actions, gdouble share, GError **error);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (GstQfTrainSet, gst_qf_train_set_free)
+
+G_END_DECLS

@@ -1,0 +1,436 @@
+/* GStreamer qfuse: the properties of qfusetrain.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "gstqftrainsettings.h"
+
+enum
+{
+  PROP_0,
+  PROP_MODEL_FILE,
+  PROP_START_FILE,
+  PROP_PLANES,
+  PROP_FRAMES,
+  PROP_VALIDATION,
+  PROP_LABELS,
+  PROP_NETWORK,
+  PROP_EVERY,
+  PROP_MAX_SAMPLES,
+  PROP_SEED,
+  PROP_EPOCHS,
+  PROP_BATCH_SIZE,
+  PROP_THREADS,
+  PROP_WIDTH,
+  PROP_HEIGHT,
+  PROP_RATE,
+  PROP_LEARNING_RATE,
+  PROP_MINUTES,
+  PROP_ZOOM,
+  PROP_SHIFT,
+  PROP_BRIGHTNESS,
+  PROP_FLIP,
+  PROP_QUANTIZE,
+  PROP_FIT,
+  PROP_HEAD,
+  N_PROPS
+};
+
+#define GST_TYPE_QFUSE_TRAIN_HEAD (gst_qfuse_train_head_get_type ())
+static GType
+gst_qfuse_train_head_get_type (void)
+{
+  static GType type;
+  static const GEnumValue values[] = {
+    { GST_QF_TRAIN_HEAD_AUTO,
+        "Boxes if frames are tagged with boxes, else "
+        "actions",
+        "auto" },
+    { GST_QF_TRAIN_HEAD_FCOS, "Boxes", "fcos" },
+    { GST_QF_TRAIN_HEAD_CLASSIFY, "An action of the whole picture",
+        "classify" },
+    { 0, NULL, NULL },
+  };
+
+  if (g_once_init_enter (&type))
+    g_once_init_leave (
+        &type, g_enum_register_static ("GstQfuseTrainHead", values));
+  return type;
+}
+
+#define GST_TYPE_QFUSE_TRAIN_FIT (gst_qfuse_train_fit_get_type ())
+static GType
+gst_qfuse_train_fit_get_type (void)
+{
+  static GType type;
+  static const GEnumValue values[] = {
+    { QF_FIT_LETTERBOX, "Keeps the aspect, grey borders", "letterbox" },
+    { QF_FIT_STRETCH, "Fills the network's input", "stretch" },
+    { 0, NULL, NULL },
+  };
+
+  if (g_once_init_enter (&type))
+    g_once_init_leave (
+        &type, g_enum_register_static ("GstQfuseTrainFit", values));
+  return type;
+}
+
+void
+gst_qf_train_settings_init (GstQfTrainSettings *s)
+{
+  QfTrainOptions o;
+
+  qf_train_options_init (&o);
+  *s = (GstQfTrainSettings){
+    .validation = g_strdup ("0.1"),
+    .network = g_strdup (o.network),
+    .every = 1,
+    .max_samples = 4000,
+    .seed = o.seed,
+    .epochs = o.epochs,
+    .batch_size = o.batch_size,
+    .threads = o.threads,
+    .width = o.width,
+    .height = o.height,
+    .rate_n = 0,
+    .rate_d = 1,
+    .learning_rate = o.learning_rate,
+    .minutes = o.minutes,
+    .zoom = o.zoom_max,
+    .shift = o.shift,
+    .brightness = o.brightness,
+    .flip = o.flip,
+    .quantize = o.quantize,
+    .fit = o.fit,
+    .head = GST_QF_TRAIN_HEAD_AUTO,
+  };
+}
+
+void
+gst_qf_train_settings_clear (GstQfTrainSettings *s)
+{
+  g_clear_pointer (&s->model_file, g_free);
+  g_clear_pointer (&s->start_file, g_free);
+  g_clear_pointer (&s->planes, g_free);
+  g_clear_pointer (&s->frames, g_free);
+  g_clear_pointer (&s->validation, g_free);
+  g_clear_pointer (&s->labels, g_free);
+  g_clear_pointer (&s->network, g_free);
+}
+
+void
+gst_qf_train_settings_copy (
+    GstQfTrainSettings *to, const GstQfTrainSettings *from)
+{
+  *to = *from;
+  to->model_file = g_strdup (from->model_file);
+  to->start_file = g_strdup (from->start_file);
+  to->planes = g_strdup (from->planes);
+  to->frames = g_strdup (from->frames);
+  to->validation = g_strdup (from->validation);
+  to->labels = g_strdup (from->labels);
+  to->network = g_strdup (from->network);
+}
+
+static gchar **
+string_of (const GstQfTrainSettings *s, guint id)
+{
+  GstQfTrainSettings *m = (GstQfTrainSettings *) s;
+
+  switch (id) {
+    case PROP_MODEL_FILE:
+      return &m->model_file;
+    case PROP_START_FILE:
+      return &m->start_file;
+    case PROP_PLANES:
+      return &m->planes;
+    case PROP_FRAMES:
+      return &m->frames;
+    case PROP_VALIDATION:
+      return &m->validation;
+    case PROP_LABELS:
+      return &m->labels;
+    case PROP_NETWORK:
+      return &m->network;
+    default:
+      return NULL;
+  }
+}
+
+static gdouble *
+double_of (const GstQfTrainSettings *s, guint id)
+{
+  GstQfTrainSettings *m = (GstQfTrainSettings *) s;
+
+  switch (id) {
+    case PROP_LEARNING_RATE:
+      return &m->learning_rate;
+    case PROP_MINUTES:
+      return &m->minutes;
+    case PROP_ZOOM:
+      return &m->zoom;
+    case PROP_SHIFT:
+      return &m->shift;
+    case PROP_BRIGHTNESS:
+      return &m->brightness;
+    default:
+      return NULL;
+  }
+}
+
+static gint *
+int_of (const GstQfTrainSettings *s, guint id)
+{
+  GstQfTrainSettings *m = (GstQfTrainSettings *) s;
+
+  switch (id) {
+    case PROP_EPOCHS:
+      return &m->epochs;
+    case PROP_BATCH_SIZE:
+      return &m->batch_size;
+    case PROP_THREADS:
+      return &m->threads;
+    case PROP_WIDTH:
+      return &m->width;
+    case PROP_HEIGHT:
+      return &m->height;
+    default:
+      return NULL;
+  }
+}
+
+gboolean
+gst_qf_train_settings_set (GstQfTrainSettings *s, guint id, const GValue *value)
+{
+  gchar **string = string_of (s, id);
+  gdouble *real = double_of (s, id);
+  gint *number = int_of (s, id);
+
+  if (string) {
+    g_free (*string);
+    *string = g_value_dup_string (value);
+  } else if (real)
+    *real = g_value_get_double (value);
+  else if (number)
+    *number = g_value_get_int (value);
+  else
+    switch (id) {
+      case PROP_EVERY:
+        s->every = g_value_get_uint (value);
+        break;
+      case PROP_MAX_SAMPLES:
+        s->max_samples = g_value_get_uint (value);
+        break;
+      case PROP_SEED:
+        s->seed = g_value_get_uint64 (value);
+        break;
+      case PROP_RATE:
+        s->rate_n = gst_value_get_fraction_numerator (value);
+        s->rate_d = gst_value_get_fraction_denominator (value);
+        break;
+      case PROP_FLIP:
+        s->flip = g_value_get_boolean (value);
+        break;
+      case PROP_QUANTIZE:
+        s->quantize = g_value_get_boolean (value);
+        break;
+      case PROP_FIT:
+        s->fit = g_value_get_enum (value);
+        break;
+      case PROP_HEAD:
+        s->head = g_value_get_enum (value);
+        break;
+      default:
+        return FALSE;
+    }
+  return TRUE;
+}
+
+gboolean
+gst_qf_train_settings_get (const GstQfTrainSettings *s, guint id, GValue *value)
+{
+  gchar **string = string_of (s, id);
+  gdouble *real = double_of (s, id);
+  gint *number = int_of (s, id);
+
+  if (string)
+    g_value_set_string (value, *string);
+  else if (real)
+    g_value_set_double (value, *real);
+  else if (number)
+    g_value_set_int (value, *number);
+  else
+    switch (id) {
+      case PROP_EVERY:
+        g_value_set_uint (value, s->every);
+        break;
+      case PROP_MAX_SAMPLES:
+        g_value_set_uint (value, s->max_samples);
+        break;
+      case PROP_SEED:
+        g_value_set_uint64 (value, s->seed);
+        break;
+      case PROP_RATE:
+        gst_value_set_fraction (value, s->rate_n, s->rate_d);
+        break;
+      case PROP_FLIP:
+        g_value_set_boolean (value, s->flip);
+        break;
+      case PROP_QUANTIZE:
+        g_value_set_boolean (value, s->quantize);
+        break;
+      case PROP_FIT:
+        g_value_set_enum (value, s->fit);
+        break;
+      case PROP_HEAD:
+        g_value_set_enum (value, s->head);
+        break;
+      default:
+        return FALSE;
+    }
+  return TRUE;
+}
+
+#define FLAGS                                                                  \
+  (G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY)
+
+static void
+install_files (GObjectClass *klass, const GstQfTrainSettings *d)
+{
+  g_object_class_install_property (klass, PROP_MODEL_FILE,
+      g_param_spec_string ("model-file", "Model file",
+          "File that the model is written to, whole, after each epoch that is "
+          "the best so far",
+          NULL, FLAGS));
+  g_object_class_install_property (klass, PROP_START_FILE,
+      g_param_spec_string ("start-file", "Start file",
+          "Model whose training goes on; its planes, size, rate and labels "
+          "hold "
+          "where others are not set. None: a new network",
+          NULL, FLAGS));
+  g_object_class_install_property (klass, PROP_PLANES,
+      g_param_spec_string ("planes", "Planes",
+          "Input planes: Y luma, R, G, B, D<k> difference to the picture k "
+          "steps "
+          "back, M<k> its magnitude, A<n> difference to the mean of the n "
+          "before, each with x<gain> and t<dead band>; as D5x2t8. Not set: "
+          "those "
+          "of start-file, or Y,D1x2t8,D5x2t8",
+          NULL, FLAGS));
+  g_object_class_install_property (klass, PROP_LABELS,
+      g_param_spec_string ("labels", "Labels",
+          "Names of the classes with commas between them; not set: those of "
+          "start-file, or all that frames are tagged with",
+          NULL, FLAGS));
+  g_object_class_install_property (klass, PROP_NETWORK,
+      g_param_spec_string (
+          "network", "Network", "Kind of a new network", d->network, FLAGS));
+  g_object_class_install_property (klass, PROP_WIDTH,
+      g_param_spec_int ("width", "Width",
+          "Width of a new network's input, pixels", 8, 4096, d->width, FLAGS));
+  g_object_class_install_property (klass, PROP_HEIGHT,
+      g_param_spec_int ("height", "Height",
+          "Height of a new network's input, pixels", 8, 4096, d->height,
+          FLAGS));
+  g_object_class_install_property (klass, PROP_FIT,
+      g_param_spec_enum ("fit", "Fit",
+          "How pictures of another shape are fitted into a new network's input",
+          GST_TYPE_QFUSE_TRAIN_FIT, d->fit, FLAGS));
+  g_object_class_install_property (klass, PROP_HEAD,
+      g_param_spec_enum ("head", "Head", "What is learnt",
+          GST_TYPE_QFUSE_TRAIN_HEAD, d->head, FLAGS));
+  g_object_class_install_property (klass, PROP_RATE,
+      gst_param_spec_fraction ("rate", "Rate",
+          "Steps a second for which distances of differences hold; 0/1: a step "
+          "is a frame, and the stream's frame rate is stored",
+          0, 1, 1000, 1, 0, 1, FLAGS));
+}
+
+static void
+install_samples (GObjectClass *klass, const GstQfTrainSettings *d)
+{
+  g_object_class_install_property (klass, PROP_FRAMES,
+      g_param_spec_string ("frames", "Frames",
+          "Numbers of the frames to learn from, as 1-500,600-; not set: all",
+          NULL, FLAGS));
+  g_object_class_install_property (klass, PROP_EVERY,
+      g_param_spec_uint ("every", "Every",
+          "Learn from every n-th of these frames", 1, G_MAXINT, d->every,
+          FLAGS));
+  g_object_class_install_property (klass, PROP_VALIDATION,
+      g_param_spec_string ("validation", "Validation",
+          "What measures the epochs and is not learnt from: a share of the "
+          "samples, 0 to 0.9, or numbers of frames, as 401-500",
+          d->validation, FLAGS));
+  g_object_class_install_property (klass, PROP_MAX_SAMPLES,
+      g_param_spec_uint ("max-samples", "Maximum samples",
+          "Most samples that are held; of a longer stream these are chosen by "
+          "chance (one takes width x height x planes bytes); 0: no limit",
+          0, G_MAXINT, d->max_samples, FLAGS));
+}
+
+static void
+install_training (GObjectClass *klass, const GstQfTrainSettings *d)
+{
+  g_object_class_install_property (klass, PROP_EPOCHS,
+      g_param_spec_int ("epochs", "Epochs", "Times that all samples are seen",
+          1, 100000, d->epochs, FLAGS));
+  g_object_class_install_property (klass, PROP_MINUTES,
+      g_param_spec_double ("minutes", "Minutes",
+          "Time to finish in, minutes, whatever epochs says; 0: no limit", 0,
+          100000, d->minutes, FLAGS));
+  g_object_class_install_property (klass, PROP_BATCH_SIZE,
+      g_param_spec_int ("batch-size", "Batch size", "Samples a step", 1, 256,
+          d->batch_size, FLAGS));
+  g_object_class_install_property (klass, PROP_LEARNING_RATE,
+      g_param_spec_double ("learning-rate", "Learning rate",
+          "Highest learning rate, after the warm-up", 1e-9, 1000,
+          d->learning_rate, FLAGS));
+  g_object_class_install_property (klass, PROP_SEED,
+      g_param_spec_uint64 ("seed", "Seed",
+          "The same seed and stream give the same file", 0, G_MAXUINT64,
+          d->seed, FLAGS));
+  g_object_class_install_property (klass, PROP_THREADS,
+      g_param_spec_int ("threads", "Threads",
+          "Threads that train; 0: as many as the processor runs at once", 0,
+          1024, d->threads, FLAGS));
+  g_object_class_install_property (klass, PROP_QUANTIZE,
+      g_param_spec_boolean ("quantize", "Quantize",
+          "Train in int8; off: in float, for comparison", d->quantize, FLAGS));
+}
+
+static void
+install_augmentation (GObjectClass *klass, const GstQfTrainSettings *d)
+{
+  g_object_class_install_property (klass, PROP_FLIP,
+      g_param_spec_boolean ("flip", "Flip",
+          "Mirror one half of the samples left to right; off where left and "
+          "right are different classes",
+          d->flip, FLAGS));
+  g_object_class_install_property (klass, PROP_ZOOM,
+      g_param_spec_double ("zoom", "Zoom",
+          "Zoom samples at random by 1/zoom to zoom; 1: not", 1, 16, d->zoom,
+          FLAGS));
+  g_object_class_install_property (klass, PROP_SHIFT,
+      g_param_spec_double ("shift", "Shift",
+          "Shift samples at random by up to this share of the picture, 0 to 1",
+          0, 1, d->shift, FLAGS));
+  g_object_class_install_property (klass, PROP_BRIGHTNESS,
+      g_param_spec_double ("brightness", "Brightness",
+          "Change brightness and contrast at random by up to this share, 0 to "
+          "1",
+          0, 1, d->brightness, FLAGS));
+}
+
+guint
+gst_qf_train_settings_install (GObjectClass *klass)
+{
+  GstQfTrainSettings d;
+
+  gst_qf_train_settings_init (&d);
+  install_files (klass, &d);
+  install_samples (klass, &d);
+  install_training (klass, &d);
+  install_augmentation (klass, &d);
+  gst_qf_train_settings_clear (&d);
+  gst_type_mark_as_plugin_api (GST_TYPE_QFUSE_TRAIN_HEAD, 0);
+  gst_type_mark_as_plugin_api (GST_TYPE_QFUSE_TRAIN_FIT, 0);
+  return N_PROPS;
+}
