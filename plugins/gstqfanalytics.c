@@ -69,17 +69,8 @@ gst_qf_analytics_write (GstBuffer *buffer, GstQfFound *found)
   return TRUE;
 }
 
-static gboolean
-holds (const GstQfFound *found, gint roi_id)
-{
-  for (guint i = 0; i < found->detections->len; i++)
-    if (g_array_index (found->detections, QfuseDetection, i).roi_id == roi_id)
-      return TRUE;
-  return FALSE;
-}
-
 void
-gst_qf_analytics_read (GstBuffer *buffer, GstQfFound *found)
+gst_qf_analytics_read (GstBuffer *buffer, GstQfFound *found, GHashTable *ids)
 {
   GstAnalyticsRelationMeta *meta =
       gst_buffer_get_analytics_relation_meta (buffer);
@@ -94,7 +85,7 @@ gst_qf_analytics_read (GstBuffer *buffer, GstQfFound *found)
     gint x, y, w, h;
     guint64 id;
 
-    if (holds (found, d.roi_id) ||
+    if (g_hash_table_contains (ids, GINT_TO_POINTER (d.roi_id)) ||
         !gst_analytics_od_mtd_get_location (&od, &x, &y, &w, &h, &d.score))
       continue;
     d.x = (gfloat) x;
@@ -120,7 +111,7 @@ gst_qf_analytics_write (GstBuffer *buffer, GstQfFound *found)
 }
 
 void
-gst_qf_analytics_read (GstBuffer *buffer, GstQfFound *found)
+gst_qf_analytics_read (GstBuffer *buffer, GstQfFound *found, GHashTable *ids)
 {
 }
 

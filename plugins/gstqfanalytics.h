@@ -12,7 +12,8 @@ G_BEGIN_DECLS
  * GStreamer has no analytics: then nothing is done. */
 gboolean gst_qf_analytics_write (GstBuffer *buffer, GstQfFound *found);
 
-/** Appends the ODMtds whose ids @found does not hold yet. */
-void gst_qf_analytics_read (GstBuffer *buffer, GstQfFound *found);
+/** Appends the ODMtds whose ids are not among @ids (a set of integers). */
+void gst_qf_analytics_read (
+    GstBuffer *buffer, GstQfFound *found, GHashTable *ids);
 
 G_END_DECLS

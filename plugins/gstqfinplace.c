@@ -2,6 +2,45 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstqfinplace.h"
 
+/* Kept with the element: its own class knows nothing of it. */
+typedef struct
+{
+  gint stale; /* atomic */
+  GstQfBorders borders;
+} InPlace;
+
+static GQuark
+in_place_quark (void)
+{
+  return g_quark_from_static_string ("gst-qf-in-place");
+}
+
+static inline InPlace *
+in_place (GstBaseTransform *trans)
+{
+  return g_object_get_qdata (G_OBJECT (trans), in_place_quark ());
+}
+
+GstQfBorders
+gst_qf_in_place_borders (GstBaseTransform *trans)
+{
+  InPlace *p = in_place (trans);
+
+  if (g_atomic_int_compare_and_exchange (&p->stale, TRUE, FALSE))
+    p->borders = gst_qf_borders_downstream (GST_BASE_TRANSFORM_SRC_PAD (trans));
+  return p->borders;
+}
+
+static gboolean
+src_event (GstBaseTransform *trans, GstEvent *event)
+{
+  GstBaseTransformClass *base = g_type_class_peek (GST_TYPE_BASE_TRANSFORM);
+
+  if (GST_EVENT_TYPE (event) == GST_EVENT_RECONFIGURE)
+    g_atomic_int_set (&in_place (trans)->stale, TRUE);
+  return base->src_event (trans, event);
+}
+
 /* The default would take a buffer from a pool that downstream proposed, and
  * copy nothing into it. */
 static GstFlowReturn
@@ -32,12 +71,17 @@ gst_qf_in_place_class_init (GstBaseTransformClass *klass)
   klass->prepare_output_buffer = prepare_output_buffer;
   klass->propose_allocation = propose_allocation;
   klass->before_transform = before_transform;
+  klass->src_event = src_event;
   klass->passthrough_on_same_caps = FALSE;
 }
 
 void
 gst_qf_in_place_init (GstBaseTransform *trans)
 {
+  InPlace *p = g_new0 (InPlace, 1);
+
+  p->stale = TRUE;
+  g_object_set_qdata_full (G_OBJECT (trans), in_place_quark (), p, g_free);
   gst_base_transform_set_in_place (trans, TRUE);
   gst_base_transform_set_passthrough (trans, FALSE);
   gst_base_transform_set_gap_aware (trans, TRUE);

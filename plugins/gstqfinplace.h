@@ -5,6 +5,8 @@
 #include <gst/base/gstbasetransform.h>
 #include <gst/gst.h>
 
+#include "gstqfmeta-private.h"
+
 G_BEGIN_DECLS
 
 /** Buffers pass as they are: where one is shared (behind a tee), its metadata
@@ -16,6 +18,10 @@ void gst_qf_in_place_class_init (GstBaseTransformClass *klass);
 /** In place, never passthrough, GAP buffers too, QoS off (on, GstBaseTransform
  * would drop frames, and differences need each). For instance_init. */
 void gst_qf_in_place_init (GstBaseTransform *trans);
+
+/** What scalers downstream do, for metas that are written now: found out anew
+ * where the pipeline changed (a RECONFIGURE event came). Streaming thread. */
+GstQfBorders gst_qf_in_place_borders (GstBaseTransform *trans);
 
 /** Stream time of @buffer, GST_CLOCK_TIME_NONE where it has no timestamp or
  * lies outside the segment. */

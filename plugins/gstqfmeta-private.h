@@ -6,16 +6,29 @@
 
 G_BEGIN_DECLS
 
+/** What a scaler downstream does where the display aspect changes. A meta that
+ * is scaled is told of both sizes, not of this. */
+typedef enum
+{
+  GST_QF_BORDERS_UNKNOWN, /**< not known, or not the same everywhere */
+  GST_QF_BORDERS_ADDED,   /**< borders keep the aspect: videoscale's default */
+  GST_QF_BORDERS_NONE     /**< the picture is stretched: add-borders=false */
+} GstQfBorders;
+
+/** Looks at the add-borders properties of all elements behind @srcpad. */
+GstQfBorders gst_qf_borders_downstream (GstPad *srcpad);
+
 /** All that is known of one frame, as elements handle it. */
 typedef struct
 {
-  guint width, height; /**< of the frame that the boxes are for, pixels */
-  GArray *detections;  /**< QfuseDetection, sorted by falling score */
-  GQuark action;       /**< 0: none */
-  gint action_id;      /**< label number, −1: none */
-  gfloat action_score; /**< 0 … 1 */
-  guint64 serial;      /**< of the model */
-  gboolean carried;    /**< found on an earlier frame */
+  guint width, height;  /**< of the frame that the boxes are for, pixels */
+  GArray *detections;   /**< QfuseDetection, sorted by falling score */
+  GQuark action;        /**< 0: none */
+  gint action_id;       /**< label number, −1: none */
+  gfloat action_score;  /**< 0 … 1 */
+  guint64 serial;       /**< of the model */
+  gboolean carried;     /**< found on an earlier frame */
+  GstQfBorders borders; /**< of the stream that is written to */
 } GstQfFound;
 
 void gst_qf_found_init (GstQfFound *found);
@@ -41,6 +54,11 @@ QfuseDetectionsMeta *gst_buffer_add_qfuse_detections (
     GstBuffer *buffer, guint width, guint height);
 QfuseTruthMeta *gst_buffer_add_qfuse_truth (
     GstBuffer *buffer, guint width, guint height);
+
+/** Writes what is known of @d in a frame of @width × @height pixels into its
+ * region of interest: the box, and the params that DL Streamer's users read. */
+void gst_qf_roi_fill (GstVideoRegionOfInterestMeta *roi,
+    const QfuseDetection *d, guint width, guint height);
 
 /** Writes @found as QfuseDetectionsMeta, as one GstVideoRegionOfInterestMeta a
  * detection and, on GStreamer ≥ 1.24, as GstAnalyticsRelationMeta; the ids of

@@ -50,20 +50,16 @@ round_pixel (gfloat v, guint limit)
   return (guint) CLAMP (v + 0.5f, 0.0f, (gfloat) limit);
 }
 
-/* In the layout that DL Streamer's users read. */
-static void
-add_roi (GstBuffer *buffer, const GstQfFound *f, const QfuseDetection *d)
+void
+gst_qf_roi_fill (GstVideoRegionOfInterestMeta *roi, const QfuseDetection *d,
+    guint width, guint height)
 {
-  gdouble w = MAX (f->width, 1), h = MAX (f->height, 1);
-  guint x0 = round_pixel (d->x, f->width), y0 = round_pixel (d->y, f->height);
-  guint x1 = round_pixel (d->x + d->w, f->width);
-  guint y1 = round_pixel (d->y + d->h, f->height);
-  GQuark type = d->label ? d->label : g_quark_from_static_string ("object");
-  GstVideoRegionOfInterestMeta *roi;
+  gdouble w = MAX (width, 1), h = MAX (height, 1);
 
-  roi = gst_buffer_add_video_region_of_interest_meta_id (
-      buffer, type, x0, y0, x1 - x0, y1 - y0);
-  roi->id = d->roi_id;
+  roi->x = round_pixel (d->x, width);
+  roi->y = round_pixel (d->y, height);
+  roi->w = round_pixel (d->x + d->w, width) - roi->x;
+  roi->h = round_pixel (d->y + d->h, height) - roi->y;
   gst_video_region_of_interest_meta_add_param (roi,
       gst_structure_new ("detection",                                  //
           "x_min", G_TYPE_DOUBLE, CLAMP (d->x / w, 0.0, 1.0),          //
@@ -77,6 +73,18 @@ add_roi (GstBuffer *buffer, const GstQfFound *f, const QfuseDetection *d)
         roi, gst_structure_new ("object_id", "id", G_TYPE_INT, d->id, NULL));
 }
 
+static void
+add_roi (GstBuffer *buffer, const GstQfFound *f, const QfuseDetection *d)
+{
+  GQuark type = d->label ? d->label : g_quark_from_static_string ("object");
+  GstVideoRegionOfInterestMeta *roi =
+      gst_buffer_add_video_region_of_interest_meta_id (
+          buffer, type, 0, 0, 0, 0);
+
+  roi->id = d->roi_id;
+  gst_qf_roi_fill (roi, d, f->width, f->height);
+}
+
 void
 gst_qf_found_attach (GstBuffer *buffer, GstQfFound *found)
 {
@@ -88,7 +96,11 @@ gst_qf_found_attach (GstBuffer *buffer, GstQfFound *found)
     for (guint i = 0; i < found->detections->len; i++)
       g_array_index (found->detections, QfuseDetection, i).roi_id = id++;
   }
+  for (guint i = 0; i < found->detections->len; i++)
+    add_roi (
+        buffer, found, &g_array_index (found->detections, QfuseDetection, i));
 
+  /* last, so that its transform finds the regions transformed already */
   meta = gst_buffer_add_qfuse_detections (buffer, found->width, found->height);
   gst_qf_detections_array_append (meta->detections,
       (const QfuseDetection *) found->detections->data, found->detections->len);
@@ -97,10 +109,7 @@ gst_qf_found_attach (GstBuffer *buffer, GstQfFound *found)
   meta->action_score = found->action_score;
   meta->serial = found->serial;
   meta->carried = found->carried;
-
-  for (guint i = 0; i < found->detections->len; i++)
-    add_roi (
-        buffer, found, &g_array_index (found->detections, QfuseDetection, i));
+  meta->borders = (gint) found->borders;
 }
 
 static void
@@ -115,16 +124,6 @@ read_own (GstQfFound *found, const QfuseDetectionsMeta *meta)
   }
   found->serial = meta->serial;
   found->carried = meta->carried;
-}
-
-/* Whether one of the first @n detections was written with this id. */
-static gboolean
-holds_roi (const GstQfFound *found, guint n, gint id)
-{
-  for (guint i = 0; i < n; i++)
-    if (g_array_index (found->detections, QfuseDetection, i).roi_id == id)
-      return TRUE;
-  return FALSE;
 }
 
 static void
@@ -164,39 +163,61 @@ by_falling_score (gconstpointer a, gconstpointer b)
   return (sa < sb) - (sa > sb);
 }
 
-gboolean
-gst_qf_found_read (
-    GstQfFound *found, GstBuffer *buffer, guint width, guint height)
+/* All metas of ours; the ids of their regions go to @ids, also where the boxes
+ * were lost or are for another frame: then the regions are no better. */
+static guint
+read_all_own (GstQfFound *found, GstBuffer *buffer, GHashTable *ids)
 {
   GType api = g_type_from_name ("QfuseDetectionsMetaAPI");
   gpointer state = NULL;
   GstMeta *meta;
-  guint own, n_metas = 0;
+  guint n = 0;
 
-  gst_qf_found_reset (found);
-  found->width = width;
-  found->height = height;
   while (
       api && (meta = gst_buffer_iterate_meta_filtered (buffer, &state, api))) {
     const QfuseDetectionsMeta *d = (QfuseDetectionsMeta *) meta;
 
-    if (d->width != width || d->height != height)
-      continue;
-    read_own (found, d);
-    n_metas++;
+    for (guint i = 0; i < d->detections->len; i++)
+      g_hash_table_add (ids,
+          GINT_TO_POINTER (
+              g_array_index (d->detections, QfuseDetection, i).roi_id));
+    if (d->width == found->width && d->height == found->height) {
+      read_own (found, d);
+      n++;
+    }
   }
+  return n;
+}
 
+gboolean
+gst_qf_found_read (
+    GstQfFound *found, GstBuffer *buffer, guint width, guint height)
+{
+  GHashTable *ids = g_hash_table_new (NULL, NULL);
+  gpointer state = NULL;
+  GstMeta *meta;
+  guint own, n_metas;
+
+  gst_qf_found_reset (found);
+  found->width = width;
+  found->height = height;
+  n_metas = read_all_own (found, buffer, ids);
   own = found->detections->len;
-  state = NULL;
+
   while ((meta = gst_buffer_iterate_meta_filtered (
               buffer, &state, GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE))) {
     const GstVideoRegionOfInterestMeta *r =
         (GstVideoRegionOfInterestMeta *) meta;
 
-    if (!holds_roi (found, own, r->id))
+    if (!g_hash_table_contains (ids, GINT_TO_POINTER (r->id)))
       read_roi (found, r);
   }
-  gst_qf_analytics_read (buffer, found);
+  for (guint i = own; i < found->detections->len; i++)
+    g_hash_table_add (ids,
+        GINT_TO_POINTER (
+            g_array_index (found->detections, QfuseDetection, i).roi_id));
+  gst_qf_analytics_read (buffer, found, ids);
+  g_hash_table_unref (ids);
 
   if (n_metas > 1 || found->detections->len > own)
     g_array_sort (found->detections, by_falling_score);

@@ -34,13 +34,15 @@ typedef struct
 typedef struct
 {
   GstMeta meta;
-  guint width, height; /**< of the frame that the boxes are for */
+  guint width, height; /**< of the frame that the boxes are for; 0: they were
+                            lost, what is left are ids of regions to ignore */
   GArray *detections;  /**< QfuseDetection, sorted by falling score */
   GQuark action;       /**< 0: none */
   gint action_id;      /**< label number, −1: none */
   gfloat action_score; /**< 0 … 1 */
   guint64 serial;      /**< of the model that found them */
   gboolean carried;    /**< found on an earlier frame and carried over */
+  gint borders;        /**< private: what scaling to another shape does */
 } QfuseDetectionsMeta;
 
 /** Ground truth of the frame. "QfuseTruthMeta", API "QfuseTruthMetaAPI"; the
@@ -53,6 +55,7 @@ typedef struct
   GQuark action;  /**< 0: none */
   gint action_id; /**< −1: none */
   gint frame;     /**< number of the frame, from 1, as the label file counts */
+  gint borders;   /**< private: what scaling to another shape does */
 } QfuseTruthMeta;
 
 /** The detections of @buffer, or NULL. Owned by the buffer. */
@@ -60,8 +63,10 @@ static inline QfuseDetectionsMeta *
 qfuse_buffer_get_detections (GstBuffer *buffer)
 {
   GType api = g_type_from_name ("QfuseDetectionsMetaAPI");
+  QfuseDetectionsMeta *d =
+      api ? (QfuseDetectionsMeta *) gst_buffer_get_meta (buffer, api) : NULL;
 
-  return api ? (QfuseDetectionsMeta *) gst_buffer_get_meta (buffer, api) : NULL;
+  return d && d->width > 0 ? d : NULL;
 }
 
 /** The ground truth of @buffer, or NULL. Owned by the buffer. */

@@ -420,6 +420,7 @@ gst_qfuse_detect_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
   }
   self->count++;
   self->found.carried = !run;
+  self->found.borders = gst_qf_in_place_borders (trans);
   gst_qf_found_attach (buffer, &self->found);
   GST_LOG_OBJECT (self, "%u detections%s", self->found.detections->len,
       run ? "" : ", carried over");

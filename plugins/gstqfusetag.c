@@ -331,6 +331,7 @@ gst_qfuse_tag_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
     truth->action_id = find_name (self, action);
   }
   truth->frame = n;
+  truth->borders = (gint) gst_qf_in_place_borders (trans);
   GST_LOG_OBJECT (self, "frame %d: %d boxes", n, n_boxes);
   return GST_FLOW_OK;
 }
