@@ -38,6 +38,7 @@ typedef struct
   GMutex lock;
   AnnotateResult result;
   GstClockTime position, duration;
+  GstClockTime encoded; /* time of the last encoded frame */
 } Annotator;
 
 /* A new empty file beside @path, on the same file system. */
@@ -84,6 +85,26 @@ on_frame (GstPad *pad, GstPadProbeInfo *info, gpointer data)
   if (GST_BUFFER_PTS_IS_VALID (buffer))
     a->position = GST_BUFFER_PTS (buffer);
   g_mutex_unlock (&a->lock);
+  return GST_PAD_PROBE_OK;
+}
+
+/* An encoded frame without a duration gets the distance to the one before: else
+ * the last frame of an MP4 ends when it begins, and players leave it out. */
+static GstPadProbeReturn
+on_encoded (GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+  Annotator *a = data;
+  GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER (info);
+  GstClockTime now = GST_BUFFER_PTS (buffer);
+
+  if (!GST_BUFFER_DURATION_IS_VALID (buffer) && GST_CLOCK_TIME_IS_VALID (now) &&
+      now > a->encoded) {
+    buffer = gst_buffer_make_writable (buffer);
+    GST_BUFFER_DURATION (buffer) = now - a->encoded;
+    GST_PAD_PROBE_INFO_DATA (info) = buffer;
+  }
+  if (GST_CLOCK_TIME_IS_VALID (now))
+    a->encoded = now;
   return GST_PAD_PROBE_OK;
 }
 
@@ -191,6 +212,7 @@ add_video_output (
   convert = gst_element_factory_make ("videoconvert", NULL);
   gst_bin_add_many (GST_BIN (a->pipeline), convert, encoder, NULL);
   pad = gst_element_get_static_pad (encoder, "src");
+  gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER, on_encoded, a, NULL);
   linked = gst_element_link_many (analysis, convert, encoder, NULL) &&
       link_to_muxer (a, pad, caps);
   gst_object_unref (pad);

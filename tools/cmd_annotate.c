@@ -17,7 +17,7 @@ static int interval = 1, threads;
 
 static const GOptionEntry entries[] = {
   { "output", 'o', 0, G_OPTION_ARG_FILENAME, &output,
-      "The annotated video: .mkv, .webm, .mp4, .mov or .ts; a folder "
+      "The annotated video: .mkv, .webm, .mp4 or .mov; a folder "
       "for several inputs",
       "OUT" },
   { "model", 'm', 0, G_OPTION_ARG_FILENAME, &model,

@@ -18,7 +18,6 @@ static const struct
   { "mp4", "mp4mux", FALSE },
   { "m4v", "mp4mux", FALSE },
   { "mov", "qtmux", FALSE },
-  { "ts", "mpegtsmux", FALSE },
 };
 
 /* In order of preference. The time
@@ -50,10 +49,10 @@ static const struct
 {
   const char *factory, *launch;
 } audio_encoders[] = {
-  { "opusenc", "opusenc bitrate=128000" },
-  { "vorbisenc", "vorbisenc quality=0.5" },
   { "avenc_aac", "avenc_aac bitrate=160000 ! aacparse" },
   { "voaacenc", "voaacenc bitrate=160000 ! aacparse" },
+  { "opusenc", "opusenc bitrate=128000" },
+  { "vorbisenc", "vorbisenc quality=0.5" },
   { "lamemp3enc", "lamemp3enc" },
   { "twolamemp2enc", "twolamemp2enc" },
 };

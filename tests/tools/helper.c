@@ -111,7 +111,6 @@ muxer_for (const char *path)
 {
   return g_str_has_suffix (path, ".mp4") ? "mp4mux"
       : g_str_has_suffix (path, ".webm") ? "webmmux"
-      : g_str_has_suffix (path, ".ts")   ? "mpegtsmux"
                                          : "matroskamux";
 }
 
@@ -144,6 +143,18 @@ launch (const char *line)
   if (error)
     die ("%s: %s", line, error->message);
   return pipeline;
+}
+
+/* Parsers lose durations, and the last frame of an MP4 needs one. */
+static GstPadProbeReturn
+on_encoded (GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+  GstBuffer *buffer =
+      gst_buffer_make_writable (GST_PAD_PROBE_INFO_BUFFER (info));
+
+  GST_BUFFER_DURATION (buffer) = 20 * GST_MSECOND;
+  GST_PAD_PROBE_INFO_DATA (info) = buffer;
+  return GST_PAD_PROBE_OK;
 }
 
 /* @frames pictures; @regular: 25 a second, else at odd times. */
@@ -188,12 +199,13 @@ make_clip (const char *path, int frames, gboolean regular, const char *video,
             frames, audio)
       : NULL;
   GString *line = g_string_new (NULL);
-  GstElement *pipeline, *file;
+  GstElement *pipeline, *file, *encoded;
+  GstPad *pad;
 
   g_string_append_printf (line,
       "appsrc name=video format=time "
       "caps=video/x-raw,format=GRAY8,width=%d,height=%d,framerate=%s ! "
-      "videoconvert ! %s ! queue ! mux. ",
+      "videoconvert ! %s ! queue name=encoded ! mux. ",
       SIDE, SIDE, regular ? "25/1" : "0/1", video);
   if (sound)
     g_string_append_printf (line, "%s queue ! mux. ", sound);
@@ -203,6 +215,11 @@ make_clip (const char *path, int frames, gboolean regular, const char *video,
   file = gst_bin_get_by_name (GST_BIN (pipeline), "file");
   g_object_set (file, "location", path, NULL);
   gst_object_unref (file);
+  encoded = gst_bin_get_by_name (GST_BIN (pipeline), "encoded");
+  pad = gst_element_get_static_pad (encoded, "sink");
+  gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER, on_encoded, NULL, NULL);
+  gst_object_unref (pad);
+  gst_object_unref (encoded);
   push_frames (pipeline, frames, regular);
   wait_for_end (pipeline);
   g_string_free (line, TRUE);
@@ -269,7 +286,9 @@ on_packet (GstPad *pad, GstPadProbeInfo *info, gpointer data)
     return GST_PAD_PROBE_OK;
   }
   buffer = GST_PAD_PROBE_INFO_BUFFER (info);
-  if (GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_HEADER))
+  // video's parsers flag key frames so; in Vorbis it is no packet of sound
+  if (!g_strcmp0 (s->kind, "audio") &&
+      GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_HEADER))
     return GST_PAD_PROBE_OK;
   time = (gint64) gst_segment_to_running_time (
       &s->segment, GST_FORMAT_TIME, GST_BUFFER_PTS (buffer));
