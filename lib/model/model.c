@@ -11,7 +11,9 @@
 
 #include <glib/gstdio.h>
 
-#define MAX_FILE_SIZE ((gsize)1 << 30)
+#define MAX_FILE_SIZE ((gsize) 1 << 30)
+#define MAX_FIELDS 400000 /* of the model and of its graph */
+#define GRAPH_TAG 0x3a    /* field 7, bytes */
 
 static void
 split_labels (QfModel *model)
@@ -35,8 +37,8 @@ qf_model_new (QfGraph *graph)
 
   model->refs = 1;
   model->graph = graph;
-  model->metadata
-      = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  model->metadata =
+      g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   split_labels (model);
   return model;
 }
@@ -64,13 +66,86 @@ qf_model_unref (QfModel *model)
 static gboolean
 looks_like_onnx (const guint8 *b, gsize size)
 {
-  static const guint8 tags[]
-      = { 0x08, 0x12, 0x1a, 0x22, 0x28, 0x32, 0x3a, 0x42, 0x72, 0xa2, 0xca };
+  static const guint8 tags[] = { 0x08, 0x12, 0x1a, 0x22, 0x28, 0x32, 0x3a, 0x42,
+    0x72, 0xa2, 0xca };
 
   return size > 1 && memchr (tags, b[0], sizeof tags) != NULL;
 }
 
-/* Reads @size bytes from @fd; stops at once where the file is none of ours. */
+/* A varint at @b; returns its bytes, 0 where there is none. */
+static int
+get_varint (const guint8 *b, gsize n, guint64 *v)
+{
+  *v = 0;
+  for (int i = 0; i < 10 && (gsize) i < n; i++) {
+    *v |= (guint64) (b[i] & 127) << (7 * i);
+    if (b[i] < 128)
+      return i + 1;
+  }
+  return 0;
+}
+
+/* Bytes before the content of a field whose tag took @used of @b[@n], and the
+ * content's @length; 0 where it is no field. */
+static int
+field_head (guint64 tag, const guint8 *b, int used, gssize n, guint64 *length)
+{
+  int more = get_varint (b + used, (gsize) (n - used), length);
+
+  switch (tag & 7) {
+    case 0: /* the number itself */
+      *length = 0;
+      return more ? used + more : 0;
+    case 1:
+      *length = 8;
+      return used;
+    case 2:
+      return more ? used + more : 0;
+    case 5:
+      *length = 4;
+      return used;
+    default:
+      return 0;
+  }
+}
+
+/* Walks over the fields from @at to @end, and over those of the graph, without
+ * reading them: a file that is cut off or something else is known at once,
+ * however large it is. */
+static gboolean
+check_fields (int fd, guint64 at, guint64 end, gboolean outermost, int *left,
+    GError **error)
+{
+  while (at < end) {
+    guint8 b[20];
+    gssize n = pread (fd, b, MIN (sizeof b, end - at), (off_t) at);
+    guint64 tag, length = 0;
+    int used = n > 0 ? get_varint (b, (gsize) n, &tag) : 0;
+
+    if (n < 0) {
+      g_set_error (error, QF_ERROR, QF_ERROR_FILE, "cannot be read: %s",
+          g_strerror (errno));
+      return FALSE;
+    }
+    if (at == 0 && !looks_like_onnx (b, (gsize) n)) {
+      g_set_error (error, QF_ERROR, QF_ERROR_FORMAT, "is not an ONNX file");
+      return FALSE;
+    }
+    used = used && tag >= 8 ? field_head (tag, b, used, n, &length) : 0;
+    if (!used || length > end - at - (guint64) used || --*left < 0) {
+      g_set_error (error, QF_ERROR, QF_ERROR_FORMAT,
+          "is not an ONNX file, or it is damaged");
+      return FALSE;
+    }
+    at += (guint64) used;
+    if (outermost && tag == GRAPH_TAG &&
+        !check_fields (fd, at, at + length, FALSE, left, error))
+      return FALSE;
+    at += length;
+  }
+  return TRUE;
+}
+
 static guint8 *
 read_all (int fd, gsize size, GError **error)
 {
@@ -79,26 +154,20 @@ read_all (int fd, gsize size, GError **error)
 
   if (!bytes) {
     g_set_error (error, QF_ERROR, QF_ERROR_FILE,
-                 "no memory for its %" G_GSIZE_FORMAT " bytes", size);
+        "no memory for its %" G_GSIZE_FORMAT " bytes", size);
     return NULL;
   }
   while (done < size) {
-    gsize want = done ? MIN (size - done, (gsize)1 << 26) : MIN (size, 64);
-    gssize got = read (fd, bytes + done, want);
+    gssize got = read (fd, bytes + done, size - done);
 
     if (got < 0 && errno == EINTR)
       continue;
     if (got <= 0) {
       g_set_error (error, QF_ERROR, QF_ERROR_FILE, "cannot be read: %s",
-                   got < 0 ? g_strerror (errno)
-                           : "it became shorter meanwhile");
+          got < 0 ? g_strerror (errno) : "it became shorter meanwhile");
       return NULL;
     }
-    if (done == 0 && !looks_like_onnx (bytes, (gsize)got)) {
-      g_set_error (error, QF_ERROR, QF_ERROR_FORMAT, "is not an ONNX file");
-      return NULL;
-    }
-    done += (gsize)got;
+    done += (gsize) got;
   }
   return g_steal_pointer (&bytes);
 }
@@ -107,6 +176,7 @@ static QfModel *
 load_fd (int fd, GError **error)
 {
   g_autofree guint8 *bytes = NULL;
+  int fields = MAX_FIELDS;
   struct stat st;
 
   if (fstat (fd, &st) < 0 || !S_ISREG (st.st_mode)) {
@@ -117,13 +187,15 @@ load_fd (int fd, GError **error)
     g_set_error (error, QF_ERROR, QF_ERROR_FORMAT, "is empty");
     return NULL;
   }
-  if ((guint64)st.st_size > MAX_FILE_SIZE) {
+  if ((guint64) st.st_size > MAX_FILE_SIZE) {
     g_set_error (error, QF_ERROR, QF_ERROR_FORMAT,
-                 "is larger than 1 GiB, the most that a model may have");
+        "is larger than 1 GiB, the most that a model may have");
     return NULL;
   }
-  bytes = read_all (fd, (gsize)st.st_size, error);
-  return bytes ? qf_onnx_read (bytes, (gsize)st.st_size, error) : NULL;
+  if (!check_fields (fd, 0, (guint64) st.st_size, TRUE, &fields, error))
+    return NULL;
+  bytes = read_all (fd, (gsize) st.st_size, error);
+  return bytes ? qf_onnx_read (bytes, (gsize) st.st_size, error) : NULL;
 }
 
 QfModel *
@@ -135,7 +207,7 @@ qf_model_load (const char *path, GError **error)
 
   if (fd < 0) {
     g_set_error (error, QF_ERROR, QF_ERROR_FILE, "%s: cannot be opened: %s",
-                 path, g_strerror (errno));
+        path, g_strerror (errno));
     return NULL;
   }
   model = load_fd (fd, error);
@@ -156,7 +228,7 @@ qf_model_load_bytes (GBytes *bytes, const char *name, GError **error)
     g_set_error (error, QF_ERROR, QF_ERROR_FORMAT, "is empty");
   else if (size > MAX_FILE_SIZE)
     g_set_error (error, QF_ERROR, QF_ERROR_FORMAT,
-                 "is larger than 1 GiB, the most that a model may have");
+        "is larger than 1 GiB, the most that a model may have");
   else if (!looks_like_onnx (data, size))
     g_set_error (error, QF_ERROR, QF_ERROR_FORMAT, "is not an ONNX file");
   else
@@ -185,12 +257,11 @@ qf_model_save (const QfModel *model, const char *path, GError **error)
     return FALSE;
   }
   data = g_bytes_get_data (bytes, &size);
-  if (!g_file_set_contents_full (path, data, (gssize)size,
-                                 G_FILE_SET_CONTENTS_CONSISTENT
-                                     | G_FILE_SET_CONTENTS_DURABLE,
-                                 0666, &err)) {
+  if (!g_file_set_contents_full (path, data, (gssize) size,
+          G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE, 0666,
+          &err)) {
     g_set_error (error, QF_ERROR, QF_ERROR_FILE, "%s: cannot be written: %s",
-                 path, err->message);
+        path, err->message);
     return FALSE;
   }
   return TRUE;
@@ -231,14 +302,14 @@ qf_model_set (QfModel *model, const char *key, const char *value)
 GList *
 qf_model_keys (const QfModel *model)
 {
-  return g_list_sort (g_hash_table_get_keys (model->metadata),
-                      (GCompareFunc)strcmp);
+  return g_list_sort (
+      g_hash_table_get_keys (model->metadata), (GCompareFunc) strcmp);
 }
 
 int
 qf_model_n_labels (const QfModel *model)
 {
-  return (int)g_strv_length (model->labels);
+  return (int) g_strv_length (model->labels);
 }
 
 const char *
@@ -264,9 +335,9 @@ qf_model_input_shape (const QfModel *model, int *c, int *h, int *w)
   const QfValue *v = qf_graph_value (
       model->graph, g_array_index (model->graph->inputs, int, 0));
 
-  *c = v->rank > 1 ? (int)v->dims[1] : 1;
-  *h = v->rank > 2 ? (int)v->dims[2] : 1;
-  *w = v->rank > 3 ? (int)v->dims[3] : 1;
+  *c = v->rank > 1 ? (int) v->dims[1] : 1;
+  *h = v->rank > 2 ? (int) v->dims[2] : 1;
+  *w = v->rank > 3 ? (int) v->dims[3] : 1;
 }
 
 gint64

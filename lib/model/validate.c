@@ -496,7 +496,9 @@ check_scale (QfCheck *c, QfNode *n, const QfValue *x, gboolean computed,
     if (!(((const float *)s->data)[i] > 0))
       return BAD (n, "the scale '%s' holds %g, scales are greater than 0",
                   s->name, (double)((const float *)s->data)[i]);
-  if (n_scales > 1) {
+  if (n_scales == 1) {
+    n->axis = 0; /* no matter */
+  } else {
     if (n->axis < 0)
       n->axis += x->rank;
     if (computed)

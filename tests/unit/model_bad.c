@@ -532,6 +532,11 @@ test_paths (void)
   g_assert_cmpint (ftruncate (fd, 0), ==, 0);
   g_assert_cmpint (ftruncate (fd, (off_t) 1 << 30), ==, 0);
   refuse_path (path, QF_ERROR_FORMAT, "is not an ONNX file");
+  /* a graph that would reach past the end */
+  g_assert_cmpint (pwrite (fd, "\x3a\xff\xff\xff\xff\x07", 6, 0), ==, 6);
+  refuse_path (path, QF_ERROR_FORMAT, "is damaged");
+  g_assert_cmpint (pwrite (fd, "\x3a\xf0\xff\xff\xff\x03", 6, 0), ==, 6);
+  refuse_path (path, QF_ERROR_FORMAT, "is damaged");
   close (fd);
   g_unlink (path);
   g_rmdir (dir);
