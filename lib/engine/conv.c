@@ -98,8 +98,8 @@ check_range (const QfNode *n, const QfConvShape *s, const gint8 *w,
   for (int o = 0; o < s->out_c; o++) {
     gint64 sum = 0;
 
-    for (gint64 i = 0; i < k; i++)
-      sum += ABS ((int) *w++);
+    for (gint64 i = 0; i < k; i++, w++)
+      sum += ABS ((int) *w);
     if (sum * x_max + (bias ? ABS ((gint64) bias[o]) : 0) > G_MAXINT32)
       return unsupported (n, "its sums do not fit into 32 bits", error);
   }
