@@ -4,6 +4,16 @@
 
 #include "train/net.h"
 
+/* netmake.c */
+
+/** Fills @net's blobs, layers, input and outputs. */
+gboolean qf_net_make_layers (QfNet *net, const QfGraph *g, GError **error);
+
+/* net.c */
+
+/** Allocates what is learned and the fused parameters; γ = 1, variance 1. */
+void qf_conv_alloc (QfConvLayer *cv);
+
 /* conv.c */
 void qf_conv_take_statistics (QfConvLayer *cv, int c, double mean, double var,
     gint64 count);

@@ -1,34 +1,11 @@
 /* libqfuse: the training loop.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "train/trainer.h"
 #include "model/model-private.h"
 #include "train/build.h"
-#include "train/samples.h"
-#include "vision/heads.h"
-#include "vision/metrics.h"
+#include "train/trainer-private.h"
 
 #include <math.h>
 #include <string.h>
-
-struct _QfTrainer
-{
-  QfTrainOptions o;
-  char *head, *network, *labels; /* owned copies of o's */
-  int n_labels;
-  QfAugment augment;
-  GPtrArray *train, *validation; /* QfSample */
-  QfPool *pool;
-  QfGraph *graph; /* what the net is built from */
-  gboolean fresh; /* weights are to be drawn */
-  QfNet *net;
-  const QfLossKind *loss;
-  gint64 step, total; /* of this run */
-  gint64 start_time;  /* monotonic, µs */
-  double threshold;   /* stored as qfuse.threshold */
-  GArray **batch_boxes; /* [batch] QfBox */
-  int *order;         /* shuffled sample numbers */
-  int epoch;
-};
 
 void
 qf_train_options_init (QfTrainOptions *o)
@@ -184,18 +161,12 @@ qf_trainer_free (QfTrainer *t)
   g_free (t);
 }
 
-static gsize
-sample_bytes (const QfTrainer *t)
-{
-  return (gsize) t->o.planes.n * t->o.width * t->o.height;
-}
-
 void
 qf_trainer_add (QfTrainer *t, const guint8 *planes, const QfBox *boxes,
     int n_boxes, int action, gboolean validation)
 {
   QfSample *s
-      = qf_sample_new (planes, sample_bytes (t), boxes, n_boxes, action);
+      = qf_sample_new (planes, qf_trainer_sample_bytes (t), boxes, n_boxes, action);
   int kept = 0;
 
   for (int i = 0; i < n_boxes; i++) {
@@ -218,71 +189,18 @@ qf_trainer_n_samples (const QfTrainer *t, gboolean validation)
 gsize
 qf_trainer_bytes (const QfTrainer *t)
 {
-  return sample_bytes (t) * (t->train->len + t->validation->len);
+  return qf_trainer_sample_bytes (t) * (t->train->len + t->validation->len);
 }
 
 /* One step -------------------------------------------------------------------------- */
 
-typedef struct
-{
-  QfTrainer *t;
-  GPtrArray *samples;
-  const int *order; /* NULL: every @every-th in turn, as it stands */
-  int first, every;
-} Batch;
-
-static guint8 *
-image_codes (const QfTrainer *t, int image)
-{
-  return qf_net_blob (t->net, t->net->input)->codes
-      + sample_bytes (t) * image;
-}
-
-/* In a float net the input is dequantized, too. */
-static void
-fill_real (const QfTrainer *t, int image, const guint8 *codes)
-{
-  QfBlob *x = qf_net_blob (t->net, t->net->input);
-
-  t->net->kernels->dequantize_u8_f32 (codes, x->scale, x->zero,
-      x->real + sample_bytes (t) * image, sample_bytes (t));
-}
-
-static void
-load_image (gpointer data, int image, int worker)
-{
-  Batch *b = data;
-  QfTrainer *t = b->t;
-  int number = b->order ? b->order[b->first + image]
-                        : (b->first + image) * b->every;
-  const QfSample *s = g_ptr_array_index (b->samples, (guint) number);
-  g_autofree guint8 *own
-      = t->net->quantize ? NULL : g_malloc (sample_bytes (t));
-  guint8 *codes = own ? own : image_codes (t, image);
-
-  if (b->order) {
-    /* A stream of its own for each picture of each epoch. */
-    QfRng rng = { t->o.seed * UINT64_C (0x9e3779b97f4a7c15)
-      + (guint64) t->epoch * UINT64_C (0xd1342543de82ef95)
-      + (guint64) number };
-
-    qf_rng_next (&rng);
-    g_array_set_size (t->batch_boxes[image], 0);
-    qf_sample_augment (&t->augment, s, rng, codes, t->batch_boxes[image]);
-  } else {
-    qf_sample_plain (&t->augment, s, codes);
-  }
-  if (own)
-    fill_real (t, image, own);
-}
-
 static void
 train_step (QfTrainer *t, int first, int n, double rate, QfLoss *loss)
 {
-  Batch b = { t, t->train, t->order, first, 1 };
+  QfBatch b = { t, t->train, t->order, first, 1 };
   g_autofree QfTarget *targets = g_new0 (QfTarget, n);
 
-  qf_pool_run (t->pool, load_image, &b, n);
+  qf_pool_run (t->pool, qf_batch_load, &b, n);
   for (int i = 0; i < n; i++) {
     const QfSample *s
         = g_ptr_array_index (t->train, (guint) t->order[first + i]);
@@ -320,102 +238,6 @@ rate_at (const QfTrainer *t, double p)
     return t->o.learning_rate * (p + 1.0 / (double) t->total) / warm;
   return t->o.learning_rate
       * (0.01 + 0.99 * 0.5 * (1 + cos (G_PI * (p - warm) / (1 - warm))));
-}
-
-/* Measuring ---------------------------------------------------------------------------- */
-
-static QfTensor
-output_view (const QfNet *net, int i, int image)
-{
-  QfBlob *b = qf_net_blob (net, g_array_index (net->outputs, int, i));
-  gsize at = (gsize) image * b->h * b->w * b->c;
-
-  return (QfTensor){ b->name, b->codes ? QF_U8 : QF_F32, QF_NHWC, 1, b->c,
-    b->h, b->w, b->scale, b->zero,
-    b->codes ? (gpointer) (b->codes + at) : (gpointer) (b->real + at) };
-}
-
-static QfModel *model_of (QfTrainer *t, QfGraph *graph);
-
-/* A decoder needs the outputs' shapes and the metadata alone. */
-static QfDecoder *
-make_decoder (QfTrainer *t, GError **error)
-{
-  g_autoptr (QfModel) m = model_of (t, qf_graph_copy (t->graph));
-
-  return qf_decoder_new (m, error);
-}
-
-typedef struct
-{
-  QfDecoder *decoder;
-  QfMetrics *metrics;
-  GArray *boxes;
-  QfTensor *views;
-} Measure;
-
-static void
-measure_image (QfTrainer *t, Measure *m, const QfSample *s, int image)
-{
-  int n = (int) t->net->outputs->len;
-  QfResult r = { m->boxes, -1, 0 };
-
-  for (int k = 0; k < n; k++)
-    m->views[k] = output_view (t->net, k, image);
-  /* An action is always told; boxes from 1 % on. */
-  qf_decoder_run (m->decoder, m->views, n,
-      qf_decoder_is_classifier (m->decoder) ? 0.0f : 0.01f, 0.5f, 100, &r);
-  if (qf_decoder_is_classifier (m->decoder))
-    qf_metrics_add_action (m->metrics, r.action, s->action);
-  else
-    qf_metrics_add (m->metrics, (QfBox *) m->boxes->data, (int) m->boxes->len,
-        s->boxes, s->n_boxes);
-}
-
-/* Frozen forward passes over every @every-th of @samples; fills @scores. */
-static gboolean
-measure (QfTrainer *t, GPtrArray *samples, int every, QfScores *scores,
-    GError **error)
-{
-  g_autoptr (QfDecoder) decoder = make_decoder (t, error);
-  g_autoptr (QfMetrics) metrics = qf_metrics_new (t->n_labels);
-  g_autoptr (GArray) boxes = g_array_new (FALSE, FALSE, sizeof (QfBox));
-  g_autofree QfTensor *views = g_new (QfTensor, t->net->outputs->len);
-  Measure m = { decoder, metrics, boxes, views };
-  int total = ((int) samples->len + every - 1) / every;
-
-  if (!decoder)
-    return FALSE;
-  for (int first = 0; first < total; first += t->net->batch) {
-    int n = MIN (t->net->batch, total - first);
-    Batch b = { t, samples, NULL, first, every };
-
-    qf_pool_run (t->pool, load_image, &b, n);
-    qf_net_forward (t->net, n, FALSE);
-    for (int i = 0; i < n; i++)
-      measure_image (t, &m,
-          g_ptr_array_index (samples, (guint) ((first + i) * every)), i);
-  }
-  qf_metrics_get (metrics, scores);
-  return TRUE;
-}
-
-/* Where there are no validation samples, training samples give the threshold
- * at which F1 is best. */
-static gboolean
-choose_threshold (QfTrainer *t, GError **error)
-{
-  gboolean own = t->validation->len > 0;
-  GPtrArray *samples = own ? t->validation : t->train;
-  QfScores s;
-
-  if (g_str_equal (t->head, "classify"))
-    return TRUE;
-  if (!measure (t, samples, MAX (1, (int) samples->len / 128), &s, error))
-    return FALSE;
-  if (isfinite (s.best_f1_score))
-    t->threshold = CLAMP (s.best_f1_score, 0.05, 0.95);
-  return TRUE;
 }
 
 /* The run -------------------------------------------------------------------------------- */
@@ -522,7 +344,7 @@ judge (QfTrainer *t, QfTrainReport *r, double *best, GError **error)
   r->best = TRUE;
   if (t->validation->len == 0)
     return TRUE;
-  if (!measure (t, t->validation, 1, &s, error))
+  if (!qf_trainer_measure (t, t->validation, 1, &s, error))
     return FALSE;
   r->ap50 = s.ap50;
   r->best_f1 = s.best_f1;
@@ -556,7 +378,7 @@ qf_trainer_run (QfTrainer *t, QfTrainFunc func, gpointer user_data,
       if (!run_batch (t, i, &r, &sum, func, user_data, error))
         return FALSE;
     last = t->epoch == t->o.epochs || progress (t) >= 1;
-    if ((last || t->validation->len > 0) && !choose_threshold (t, error))
+    if ((last || t->validation->len > 0) && !qf_trainer_choose_threshold (t, error))
       return FALSE;
     if (!judge (t, &r, &best, error))
       return FALSE;
@@ -571,79 +393,4 @@ qf_trainer_run (QfTrainer *t, QfTrainFunc func, gpointer user_data,
       break;
   }
   return TRUE;
-}
-
-/* Writing -------------------------------------------------------------------------------------- */
-
-static char *
-recipe_of (const QfTrainer *t)
-{
-  const QfTrainOptions *o = &t->o;
-  char lr[G_ASCII_DTOSTR_BUF_SIZE];
-
-  return g_strdup_printf ("network=%s epochs=%d batch=%d lr=%s seed=%"
-      G_GUINT64_FORMAT " samples=%u step=%" G_GINT64_FORMAT "/%"
-      G_GINT64_FORMAT, o->network, o->epochs, o->batch_size,
-      g_ascii_formatd (lr, sizeof lr, "%g", o->learning_rate), o->seed,
-      t->train->len, t->step, t->total);
-}
-
-/* FNV-1a, 64 bits: names the training and the step. */
-static guint64
-serial_of (const char *planes, const char *recipe)
-{
-  guint64 h = UINT64_C (0xcbf29ce484222325);
-
-  for (const char *p = planes; *p; p++)
-    h = (h ^ (guint8) *p) * UINT64_C (0x100000001b3);
-  for (const char *p = recipe; *p; p++)
-    h = (h ^ (guint8) *p) * UINT64_C (0x100000001b3);
-  return h;
-}
-
-static void
-set_double (QfModel *m, const char *key, double v)
-{
-  char text[G_ASCII_DTOSTR_BUF_SIZE];
-
-  qf_model_set (m, key, g_ascii_formatd (text, sizeof text, "%.4g", v));
-}
-
-/* A model of @graph (taken) with the metadata of this training. */
-static QfModel *
-model_of (QfTrainer *t, QfGraph *graph)
-{
-  QfModel *m = qf_model_new (graph);
-  g_autofree char *planes = qf_planes_to_string (&t->o.planes);
-  g_autofree char *recipe = recipe_of (t);
-  g_autofree char *serial
-      = g_strdup_printf ("%" G_GUINT64_FORMAT, serial_of (planes, recipe));
-  g_autofree char *rate = g_strdup_printf ("%d/%d", t->o.rate_n, t->o.rate_d);
-
-  qf_model_set (m, "qfuse.version", "1");
-  qf_model_set (m, "qfuse.planes", planes);
-  if (t->o.rate_n > 0)
-    qf_model_set (m, "qfuse.rate", rate);
-  qf_model_set (m, "qfuse.fit", qf_fit_to_string (t->o.fit));
-  qf_model_set (m, "qfuse.head", t->head);
-  qf_model_set (m, "qfuse.labels", t->labels);
-  qf_model_set (m, "qfuse.recipe", recipe);
-  qf_model_set (m, "qfuse.serial", serial);
-  set_double (m, "qfuse.threshold", t->threshold);
-  set_double (m, "qfuse.iou", 0.5);
-  return m;
-}
-
-QfModel *
-qf_trainer_export (QfTrainer *t, GError **error)
-{
-  QfGraph *g;
-
-  if (!t->net) {
-    g_set_error (error, QF_ERROR, QF_ERROR_ARGUMENT,
-        "There is no model yet: train first");
-    return NULL;
-  }
-  g = qf_net_export (t->net, error);
-  return g ? model_of (t, g) : NULL;
 }

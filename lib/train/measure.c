@@ -1,0 +1,144 @@
+/* libqfuse: batches of samples, and how good the network is on them.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "train/trainer-private.h"
+#include "vision/heads.h"
+#include "vision/metrics.h"
+
+#include <math.h>
+
+static guint8 *
+image_codes (const QfTrainer *t, int image)
+{
+  return qf_net_blob (t->net, t->net->input)->codes
+      + qf_trainer_sample_bytes (t) * image;
+}
+
+/* In a float net the input is dequantized, too. */
+static void
+fill_real (const QfTrainer *t, int image, const guint8 *codes)
+{
+  QfBlob *x = qf_net_blob (t->net, t->net->input);
+
+  t->net->kernels->dequantize_u8_f32 (codes, x->scale, x->zero,
+      x->real + qf_trainer_sample_bytes (t) * image, qf_trainer_sample_bytes (t));
+}
+
+void
+qf_batch_load (gpointer data, int image, int worker)
+{
+  QfBatch *b = data;
+  QfTrainer *t = b->t;
+  int number = b->order ? b->order[b->first + image]
+                        : (b->first + image) * b->every;
+  const QfSample *s = g_ptr_array_index (b->samples, (guint) number);
+  g_autofree guint8 *own
+      = t->net->quantize ? NULL : g_malloc (qf_trainer_sample_bytes (t));
+  guint8 *codes = own ? own : image_codes (t, image);
+
+  if (b->order) {
+    /* A stream of its own for each picture of each epoch. */
+    QfRng rng = { t->o.seed * UINT64_C (0x9e3779b97f4a7c15)
+      + (guint64) t->epoch * UINT64_C (0xd1342543de82ef95)
+      + (guint64) number };
+
+    qf_rng_next (&rng);
+    g_array_set_size (t->batch_boxes[image], 0);
+    qf_sample_augment (&t->augment, s, rng, codes, t->batch_boxes[image]);
+  } else {
+    qf_sample_plain (&t->augment, s, codes);
+  }
+  if (own)
+    fill_real (t, image, own);
+}
+
+static QfTensor
+output_view (const QfNet *net, int i, int image)
+{
+  QfBlob *b = qf_net_blob (net, g_array_index (net->outputs, int, i));
+  gsize at = (gsize) image * b->h * b->w * b->c;
+
+  return (QfTensor){ b->name, b->codes ? QF_U8 : QF_F32, QF_NHWC, 1, b->c,
+    b->h, b->w, b->scale, b->zero,
+    b->codes ? (gpointer) (b->codes + at) : (gpointer) (b->real + at) };
+}
+
+/* A decoder needs the outputs' shapes and the metadata alone. */
+static QfDecoder *
+make_decoder (QfTrainer *t, GError **error)
+{
+  g_autoptr (QfModel) m = qf_trainer_model_of (t, qf_graph_copy (t->graph));
+
+  return qf_decoder_new (m, error);
+}
+
+typedef struct
+{
+  QfDecoder *decoder;
+  QfMetrics *metrics;
+  GArray *boxes;
+  QfTensor *views;
+} Measure;
+
+static void
+measure_image (QfTrainer *t, Measure *m, const QfSample *s, int image)
+{
+  int n = (int) t->net->outputs->len;
+  QfResult r = { m->boxes, -1, 0 };
+
+  for (int k = 0; k < n; k++)
+    m->views[k] = output_view (t->net, k, image);
+  /* An action is always told; boxes from 1 % on. */
+  qf_decoder_run (m->decoder, m->views, n,
+      qf_decoder_is_classifier (m->decoder) ? 0.0f : 0.01f, 0.5f, 100, &r);
+  if (qf_decoder_is_classifier (m->decoder))
+    qf_metrics_add_action (m->metrics, r.action, s->action);
+  else
+    qf_metrics_add (m->metrics, (QfBox *) m->boxes->data, (int) m->boxes->len,
+        s->boxes, s->n_boxes);
+}
+
+/* Frozen forward passes over every @every-th of @samples; fills @scores. */
+gboolean
+qf_trainer_measure (QfTrainer *t, GPtrArray *samples, int every, QfScores *scores,
+    GError **error)
+{
+  g_autoptr (QfDecoder) decoder = make_decoder (t, error);
+  g_autoptr (QfMetrics) metrics = qf_metrics_new (t->n_labels);
+  g_autoptr (GArray) boxes = g_array_new (FALSE, FALSE, sizeof (QfBox));
+  g_autofree QfTensor *views = g_new (QfTensor, t->net->outputs->len);
+  Measure m = { decoder, metrics, boxes, views };
+  int total = ((int) samples->len + every - 1) / every;
+
+  if (!decoder)
+    return FALSE;
+  for (int first = 0; first < total; first += t->net->batch) {
+    int n = MIN (t->net->batch, total - first);
+    QfBatch b = { t, samples, NULL, first, every };
+
+    qf_pool_run (t->pool, qf_batch_load, &b, n);
+    qf_net_forward (t->net, n, FALSE);
+    for (int i = 0; i < n; i++)
+      measure_image (t, &m,
+          g_ptr_array_index (samples, (guint) ((first + i) * every)), i);
+  }
+  qf_metrics_get (metrics, scores);
+  return TRUE;
+}
+
+/* Where there are no validation samples, training samples give the threshold
+ * at which F1 is best. */
+gboolean
+qf_trainer_choose_threshold (QfTrainer *t, GError **error)
+{
+  gboolean own = t->validation->len > 0;
+  GPtrArray *samples = own ? t->validation : t->train;
+  QfScores s;
+
+  if (g_str_equal (t->head, "classify"))
+    return TRUE;
+  if (!qf_trainer_measure (t, samples, MAX (1, (int) samples->len / 128), &s, error))
+    return FALSE;
+  if (isfinite (s.best_f1_score))
+    t->threshold = CLAMP (s.best_f1_score, 0.05, 0.95);
+  return TRUE;
+}
