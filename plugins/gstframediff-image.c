@@ -118,33 +118,56 @@ write_luma (GstVideoFrame *frame, const GstVideoRectangle *r,
   }
 }
 
+/* Chroma between the luma of YUY2 and UYVY. */
+static void
+write_packed_chroma (GstVideoFrame *frame, guint c)
+{
+  gint step = GST_VIDEO_FRAME_COMP_PSTRIDE (frame, c);
+
+  for (gint y = 0; y < GST_VIDEO_FRAME_COMP_HEIGHT (frame, c); y++) {
+    guint8 *to = (guint8 *) GST_VIDEO_FRAME_COMP_DATA (frame, c) +
+        (gssize) y * GST_VIDEO_FRAME_COMP_STRIDE (frame, c);
+
+    for (gint x = 0; x < GST_VIDEO_FRAME_COMP_WIDTH (frame, c); x++)
+      to[(gssize) x * step] = 128;
+  }
+}
+
+/* A plane that holds nothing but chroma, of component @c and, interleaved,
+ * maybe another. (GStreamer 1.22 tells a wrong offset of P010's V.) */
+static void
+write_chroma_plane (GstVideoFrame *frame, guint c)
+{
+  guint plane = (guint) GST_VIDEO_FRAME_COMP_PLANE (frame, c);
+  gint row = GST_VIDEO_FRAME_COMP_WIDTH (frame, c) *
+      GST_VIDEO_FRAME_COMP_PSTRIDE (frame, c);
+  guint depth = (guint) GST_VIDEO_FRAME_COMP_DEPTH (frame, c);
+  guint neutral =
+      1u << (depth - 1 + GST_VIDEO_FORMAT_INFO_SHIFT (frame->info.finfo, c));
+
+  for (gint y = 0; y < GST_VIDEO_FRAME_COMP_HEIGHT (frame, c); y++) {
+    guint8 *to = (guint8 *) GST_VIDEO_FRAME_PLANE_DATA (frame, plane) +
+        (gssize) y * GST_VIDEO_FRAME_PLANE_STRIDE (frame, plane);
+
+    if (depth == 8)
+      memset (to, (gint) neutral, (gsize) row);
+    else
+      for (gint x = 0; x < row; x += 2)
+        GST_WRITE_UINT16_LE (to + x, neutral);
+  }
+}
+
 /* Neutral chroma of the whole frame. */
 static void
 write_chroma (GstVideoFrame *frame)
 {
-  const GstVideoFormatInfo *f = frame->info.finfo;
-
-  if (!GST_VIDEO_FORMAT_INFO_IS_YUV (f))
+  if (!GST_VIDEO_INFO_IS_YUV (&frame->info))
     return;
-  for (guint c = 1; c < GST_VIDEO_FORMAT_INFO_N_COMPONENTS (f); c++) {
-    gint step = GST_VIDEO_FRAME_COMP_PSTRIDE (frame, c);
-    gint w = GST_VIDEO_FRAME_COMP_WIDTH (frame, c);
-    guint depth = GST_VIDEO_FORMAT_INFO_DEPTH (f, c);
-    guint neutral = 1u << (depth - 1 + GST_VIDEO_FORMAT_INFO_SHIFT (f, c));
-
-    for (gint y = 0; y < GST_VIDEO_FRAME_COMP_HEIGHT (frame, c); y++) {
-      guint8 *to = (guint8 *) GST_VIDEO_FRAME_COMP_DATA (frame, c) +
-          (gssize) y * GST_VIDEO_FRAME_COMP_STRIDE (frame, c);
-
-      if (depth > 8)
-        for (gint x = 0; x < w; x++, to += step)
-          GST_WRITE_UINT16_LE (to, neutral);
-      else if (step == 1)
-        memset (to, (gint) neutral, (gsize) w);
-      else
-        for (gint x = 0; x < w; x++, to += step)
-          *to = (guint8) neutral;
-    }
+  for (guint c = 1; c < GST_VIDEO_FRAME_N_COMPONENTS (frame); c++) {
+    if (GST_VIDEO_FRAME_COMP_PLANE (frame, c) == 0)
+      write_packed_chroma (frame, c);
+    else
+      write_chroma_plane (frame, c);
   }
 }
 

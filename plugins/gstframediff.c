@@ -16,7 +16,9 @@
  * elements downstream (also behind tees and queues) which input planes their
  * models want, computes each set once and attaches it to the frame. It spares
  * work where several networks watch one stream, and is never needed: network
- * elements compute what they do not find.
+ * elements compute what they do not find. Elements that convert, scale or turn
+ * the picture drop the planes; those that paint into it in place do not, so let
+ * them stand before this element or behind the networks.
  *
  * With post-messages=true an element message `qfuse-motion` is posted for each
  * frame in which something changed: `share` (double, 0 to 1, of the pixels),
@@ -184,6 +186,9 @@ gst_frame_diff_start (GstBaseTransform *trans)
   self->continuity = (GstQfContinuity){ 0 };
   gst_video_info_init (&self->info);
   g_atomic_int_set (&self->ask, TRUE);
+  GST_OBJECT_LOCK (self);
+  self->last_output = self->settings.output;
+  GST_OBJECT_UNLOCK (self);
   return TRUE;
 }
 
