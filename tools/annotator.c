@@ -38,6 +38,7 @@ typedef struct
   GMutex lock;
   AnnotateResult result;
   GstClockTime position, duration;
+  GstClockTime last;    /* that any stream of the input reached */
   GstClockTime encoded; /* time of the last encoded frame */
 } Annotator;
 
@@ -85,6 +86,20 @@ on_frame (GstPad *pad, GstPadProbeInfo *info, gpointer data)
   if (GST_BUFFER_PTS_IS_VALID (buffer))
     a->position = GST_BUFFER_PTS (buffer);
   g_mutex_unlock (&a->lock);
+  return GST_PAD_PROBE_OK;
+}
+
+static GstPadProbeReturn
+on_packet (GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+  Annotator *a = data;
+  GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER (info);
+
+  if (GST_BUFFER_PTS_IS_VALID (buffer)) {
+    g_mutex_lock (&a->lock);
+    a->last = MAX (a->last, GST_BUFFER_PTS (buffer));
+    g_mutex_unlock (&a->lock);
+  }
   return GST_PAD_PROBE_OK;
 }
 
@@ -474,6 +489,7 @@ on_pad_added (GstElement *parsebin, GstPad *pad, gpointer data)
   gst_pad_add_probe (pad,
       GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM,
       on_first_data, data, NULL);
+  gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER, on_packet, data, NULL);
 }
 
 static gboolean
@@ -482,6 +498,7 @@ build (Annotator *a, GError **error)
   GstElement *source = gst_element_factory_make ("filesrc", NULL);
 
   a->pipeline = gst_pipeline_new ("annotate");
+  pipeline_set_file (a->pipeline, a->job->input);
   a->parsebin = gst_element_factory_make ("parsebin", NULL);
   a->queue = gst_element_factory_make ("multiqueue", NULL);
   if (!source || !a->parsebin || !a->queue) {
@@ -519,6 +536,27 @@ prepare_files (Annotator *a, GError **error)
   return TRUE;
 }
 
+/* A file that was cut off plays to where it ends, without an error. */
+static gboolean
+is_whole (const Annotator *a, GError **error)
+{
+  guint64 frames = a->result.frames;
+  GstClockTime slack; // a container's idea of its length may be off by this
+
+  if (frames == 0) {
+    g_set_error (error, QF_ERROR, QF_ERROR_FORMAT,
+        "%s: no frame could be decoded", a->job->input);
+    return FALSE;
+  }
+  slack = 200 * GST_MSECOND + a->last / 50 + 2 * a->position / frames;
+  if (!GST_CLOCK_TIME_IS_VALID (a->duration) || a->last + slack >= a->duration)
+    return TRUE;
+  g_set_error (error, QF_ERROR, QF_ERROR_FORMAT,
+      "%s is damaged: it ends after %.1f of %.1f seconds", a->job->input,
+      (double) a->last / GST_SECOND, (double) a->duration / GST_SECOND);
+  return FALSE;
+}
+
 gboolean
 annotate (const AnnotateJob *job, AnnotateResult *result, GError **error)
 {
@@ -530,15 +568,8 @@ annotate (const AnnotateJob *job, AnnotateResult *result, GError **error)
   g_mutex_init (&a.lock);
   g_mutex_init (&a.build_lock);
   done = prepare_files (&a, error) && build (&a, error);
-  if (done && !pipeline_run (a.pipeline, &watch, error)) {
-    g_prefix_error (error, "%s: ", job->input);
-    done = FALSE;
-  }
-  if (done && a.result.frames == 0) {
-    g_set_error (error, QF_ERROR, QF_ERROR_FORMAT,
-        "%s: no frame could be decoded", job->input);
-    done = FALSE;
-  }
+  done =
+      done && pipeline_run (a.pipeline, &watch, error) && is_whole (&a, error);
   if (done)
     done = move_into_place (a.temporary, job->output, error) &&
         move_into_place (a.temporary_detections, job->detections, error);

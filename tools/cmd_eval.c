@@ -1,9 +1,370 @@
-/* qfuse eval.
+/* qfuse eval: measures a network against tagged clips.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tool.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "clips.h"
+#include "gstqfmeta.h"
+#include "pipeline.h"
+#include "qfuse.h"
+
+static char *frames;
+static int every = 1, threads;
+static double threshold = 0.01;
+static gboolean json;
+static ClipOptions clip_options;
+
+static const GOptionEntry entries[] = {
+  { "frames", 'f', 0, G_OPTION_ARG_STRING, &frames,
+      "Frames that count, from 1, as 501-795 (default: all); the others are "
+      "only seen by the differences",
+      "A-B" },
+  { "every", 'e', 0, G_OPTION_ARG_INT, &every,
+      "Of these every N-th (default 1)", "N" },
+  { "threshold", 't', 0, G_OPTION_ARG_DOUBLE, &threshold,
+      "Least score of a detection (default 0.01)", "SCORE" },
+  { "threads", 0, 0, G_OPTION_ARG_INT, &threads,
+      "Worker threads (default 0: as many as the processor allows)", "N" },
+  { "json", 0, 0, G_OPTION_ARG_NONE, &json, "Print one JSON object", NULL },
+  { NULL }
+};
+
+static const ToolOptions options = {
+  .command = "eval",
+  .arguments = "MODEL CLIP…",
+  .summary =
+      "Measures a network against clips with ground truth: for boxes COCO's "
+      "AP50, AP (mean over IoU 0.50 to\n0.95) and the best F1 with its score, "
+      "for actions accuracy and confusion.\n\n" CLIPS_HELP,
+  .examples =
+      "  qfuse eval models/pedestrian.onnx vtest.avi --truth gt.txt --frames "
+      "501-795\n"
+      "  qfuse eval --json model.onnx clips/\n"
+      "  qfuse eval fall.onnx @test-clips.txt",
+  .entries = entries,
+};
+
+typedef struct
+{
+  QfModel *model;
+  QfMetrics *metrics;
+  int first, last; /* frames that count */
+  int n_labels;
+  int n_clips, clip; /* for the progress bar */
+  gboolean running;  /* the network runs on this frame */
+  GstElement *pipeline, *detect;
+  guint64 n_pictures, n_unknown; /* boxes of classes the model does not know */
+  gboolean actions;
+  GArray *truth, *found; /* QfBox, of the frame */
+} Eval;
+
+static int
+label_of (const Eval *e, GQuark name, int number)
+{
+  int known =
+      name ? qf_model_find_label (e->model, g_quark_to_string (name)) : -1;
+
+  return known >= 0                              ? known
+      : qf_model_n_labels (e->model) > 0 && name ? -1
+                                                 : number;
+}
+
+static void
+add_boxes (Eval *e, GArray *to, const GArray *from, gboolean truth)
+{
+  g_array_set_size (to, 0);
+  for (guint i = 0; i < from->len; i++) {
+    const QfuseDetection *d = &g_array_index (from, QfuseDetection, i);
+    QfBox box = { d->x, d->y, d->w, d->h, d->score,
+      label_of (e, d->label, d->label_id), d->id, FALSE };
+
+    if (truth)
+      box.ignore = d->score == 0;
+    if (box.label >= 0 && box.label < e->n_labels)
+      g_array_append_val (to, box);
+    else if (truth && !box.ignore)
+      e->n_unknown++;
+  }
+}
+
+static gboolean
+counts (const Eval *e, int frame)
+{
+  return frame >= e->first && frame <= e->last &&
+      (frame - e->first) % every == 0;
+}
+
+/* Before the detector: its network runs only where it counts. */
+static GstPadProbeReturn
+on_tagged (GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+  Eval *e = data;
+  QfuseTruthMeta *truth =
+      qfuse_buffer_get_truth (GST_PAD_PROBE_INFO_BUFFER (info));
+  gboolean run = truth && counts (e, truth->frame);
+
+  if (run != e->running)
+    g_object_set (e->detect, "interval", run ? 1u : (guint) G_MAXINT, NULL);
+  e->running = run;
+  return GST_PAD_PROBE_OK;
+}
+
+static GstPadProbeReturn
+on_detected (GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+  Eval *e = data;
+  GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER (info);
+  QfuseTruthMeta *truth = qfuse_buffer_get_truth (buffer);
+  QfuseDetectionsMeta *found = qfuse_buffer_get_detections (buffer);
+
+  if (!truth || !found || !counts (e, truth->frame))
+    return GST_PAD_PROBE_OK;
+  e->n_pictures++;
+  if (e->actions) {
+    int said = label_of (e, found->action, found->action_id);
+    int real = label_of (e, truth->action, truth->action_id);
+
+    if (real >= 0 && real < e->n_labels)
+      qf_metrics_add_action (e->metrics, said, real);
+    else if (truth->action)
+      e->n_unknown++;
+    return GST_PAD_PROBE_OK;
+  }
+  add_boxes (e, e->truth, truth->boxes, TRUE);
+  add_boxes (e, e->found, found->detections, FALSE);
+  qf_metrics_add (e->metrics, (const QfBox *) e->found->data,
+      (int) e->found->len, (const QfBox *) e->truth->data, (int) e->truth->len);
+  return GST_PAD_PROBE_OK;
+}
+
+static double
+on_progress (gpointer data, char *note, gsize size)
+{
+  Eval *e = data;
+  gint64 position = 0, duration = 0;
+  double done = 0;
+
+  if (gst_element_query_position (e->pipeline, GST_FORMAT_TIME, &position) &&
+      gst_element_query_duration (e->pipeline, GST_FORMAT_TIME, &duration) &&
+      duration > 0)
+    done = (double) position / (double) duration;
+  g_snprintf (note, size, "clip %d of %d", e->clip + 1, e->n_clips);
+  return (e->clip + done) / e->n_clips;
+}
+
+/* Names with commas between, as qfusetag takes them; NULL: the model has none.
+ */
+static char *
+label_names (const QfModel *model)
+{
+  GString *names = g_string_new (NULL);
+
+  for (int i = 0; i < qf_model_n_labels (model); i++)
+    g_string_append_printf (
+        names, "%s%s", i ? "," : "", qf_model_label (model, i));
+  return g_string_free (names, names->len == 0);
+}
+
+static gboolean
+eval_clip (Eval *e, const Clip *clip, const char *model_path, GError **error)
+{
+  g_autofree char *labels = label_names (e->model);
+  PipelineWatch watch = { "measuring", on_progress, NULL, e };
+  GstElement *source = clip_source (clip, &clip_options, labels, error);
+  GstElement *sink;
+  GstPad *pad;
+  gboolean done;
+
+  if (!source)
+    return FALSE;
+  e->pipeline = gst_pipeline_new ("eval");
+  e->detect = gst_element_factory_make ("qfusedetect", "detect");
+  sink = gst_element_factory_make ("fakesink", NULL);
+  g_object_set (e->detect, "model-file", model_path, "threshold",
+      (gfloat) threshold, "max-detections", 100u, "threads", (guint) threads,
+      NULL);
+  g_object_set (sink, "sync", FALSE, NULL);
+  e->running = TRUE;
+  gst_bin_add_many (GST_BIN (e->pipeline), source, e->detect, sink, NULL);
+  gst_element_link_many (source, e->detect, sink, NULL);
+  pad = gst_element_get_static_pad (e->detect, "sink");
+  gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER, on_tagged, e, NULL);
+  gst_object_unref (pad);
+  pad = gst_element_get_static_pad (e->detect, "src");
+  gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER, on_detected, e, NULL);
+  gst_object_unref (pad);
+  done = pipeline_run (e->pipeline, &watch, error);
+  gst_object_unref (e->pipeline);
+  return done;
+}
+
+static const char *
+label_name (const Eval *e, int i, char buffer[16])
+{
+  const char *name = qf_model_label (e->model, i);
+
+  if (name)
+    return name;
+  g_snprintf (buffer, 16, "%d", i);
+  return buffer;
+}
+
+static void
+print_text (const Eval *e, const QfScores *all)
+{
+  char number[16];
+
+  if (e->actions) {
+    g_print ("accuracy %.4f  (%d pictures)\n", all->accuracy, all->n_pictures);
+    for (int t = 0; t < e->n_labels; t++) {
+      g_print ("  %-16s", label_name (e, t, number));
+      for (int s = 0; s < e->n_labels; s++)
+        g_print (" %6d", qf_metrics_confusion (e->metrics, t, s));
+      g_print ("\n");
+    }
+    return;
+  }
+  g_print ("AP50 %.4f  AP %.4f  best F1 %.4f at score %.3f  (%d pictures, %d "
+           "boxes, %d detections)\n",
+      all->ap50, all->ap, all->best_f1, all->best_f1_score, all->n_pictures,
+      all->n_truth, all->n_detections);
+  for (int i = 0; e->n_labels > 1 && i < e->n_labels; i++) {
+    QfScores s;
+
+    qf_metrics_get_label (e->metrics, i, &s);
+    g_print ("  %-16s AP50 %.4f  AP %.4f  best F1 %.4f  (%d boxes, %d "
+             "detections)\n",
+        label_name (e, i, number), s.ap50, s.ap, s.best_f1, s.n_truth,
+        s.n_detections);
+  }
+}
+
+static void
+add_scores (JsonBuilder *b, const Eval *e, const QfScores *s)
+{
+  if (e->actions) {
+    tool_json_number (b, "accuracy", s->accuracy);
+  } else {
+    tool_json_number (b, "ap50", s->ap50);
+    tool_json_number (b, "ap", s->ap);
+    tool_json_number (b, "best_f1", s->best_f1);
+    tool_json_number (b, "best_f1_score", s->best_f1_score);
+    tool_json_int (b, "truth", s->n_truth);
+    tool_json_int (b, "detections", s->n_detections);
+  }
+}
+
+static void
+add_confusion (JsonBuilder *b, const Eval *e)
+{
+  json_builder_set_member_name (b, "confusion");
+  json_builder_begin_array (b);
+  for (int t = 0; t < e->n_labels; t++) {
+    json_builder_begin_array (b);
+    for (int s = 0; s < e->n_labels; s++)
+      json_builder_add_int_value (b, qf_metrics_confusion (e->metrics, t, s));
+    json_builder_end_array (b);
+  }
+  json_builder_end_array (b);
+}
+
+static void
+print_object (const Eval *e, const QfScores *all, const char *model_path)
+{
+  g_autoptr (JsonBuilder) b = json_builder_new ();
+  char number[16];
+
+  json_builder_begin_object (b);
+  tool_json_string (b, "model", model_path);
+  tool_json_int (b, "clips", e->n_clips);
+  tool_json_int (b, "pictures", all->n_pictures);
+  add_scores (b, e, all);
+  json_builder_set_member_name (b, "per_class");
+  json_builder_begin_object (b);
+  for (int i = 0; i < e->n_labels; i++) {
+    QfScores s;
+
+    qf_metrics_get_label (e->metrics, i, &s);
+    json_builder_set_member_name (b, label_name (e, i, number));
+    json_builder_begin_object (b);
+    add_scores (b, e, &s);
+    json_builder_end_object (b);
+  }
+  json_builder_end_object (b);
+  if (e->actions)
+    add_confusion (b, e);
+  json_builder_end_object (b);
+  tool_print_json (b);
+}
+
+static gboolean
+eval_clips (
+    Eval *e, const GPtrArray *clips, const char *model_path, GError **error)
+{
+  g_autoptr (QfDecoder) decoder = qf_decoder_new (e->model, error);
+
+  if (!decoder || !tool_init_gst (error))
+    return FALSE;
+  e->actions = qf_decoder_is_classifier (decoder);
+  e->n_labels = MAX (1, qf_model_n_labels (e->model));
+  e->metrics = qf_metrics_new (e->n_labels);
+  e->truth = g_array_new (FALSE, FALSE, sizeof (QfBox));
+  e->found = g_array_new (FALSE, FALSE, sizeof (QfBox));
+  e->n_clips = (int) clips->len;
+  for (e->clip = 0; e->clip < e->n_clips; e->clip++)
+    if (!eval_clip (e, g_ptr_array_index (clips, e->clip), model_path, error))
+      return FALSE;
+  if (e->n_pictures == 0) {
+    g_set_error (error, QF_ERROR, QF_ERROR_ARGUMENT,
+        "no frame of the clips lies in --frames %s", frames ? frames : "1-");
+    return FALSE;
+  }
+  return TRUE;
+}
 
 int
 cmd_eval (int argc, char **argv)
 {
-  return tool_fail ("eval is not written yet");
+  g_autofree GOptionEntry *clip_group = clip_entries (&clip_options);
+  ToolOptions o = options;
+  Eval e = { 0 };
+  g_autoptr (GPtrArray) clips = NULL;
+  GError *error = NULL;
+  QfScores all;
+  int status;
+
+  o.more = clip_group;
+  if (!tool_parse (&o, &argc, &argv, &status))
+    return status;
+  if (argc < 3)
+    return tool_usage ("eval", "it takes a model and clips");
+  if (every < 1 || threads < 0 || !(threshold >= 0 && threshold <= 1))
+    return tool_usage ("eval",
+        "--every is ≥ 1, --threads ≥ 0, --threshold a "
+        "score from 0 to 1");
+  if (!tool_parse_frames (frames, &e.first, &e.last, &error) ||
+      !(clips = clips_find (argv + 2, &clip_options, &error)))
+    return tool_usage_or_fail ("eval", error);
+  e.model = qf_model_load (argv[1], &error);
+  if (!e.model || !eval_clips (&e, clips, argv[1], &error)) {
+    status = tool_fail_error (error);
+  } else {
+    qf_metrics_get (e.metrics, &all);
+    if (e.n_unknown > 0)
+      g_printerr ("qfuse: %" G_GUINT64_FORMAT " tags name classes that the "
+                  "model does not know and do not count\n",
+          e.n_unknown);
+    if (json)
+      print_object (&e, &all, argv[1]);
+    else
+      print_text (&e, &all);
+    status = TOOL_DONE;
+  }
+  g_clear_pointer (&e.metrics, qf_metrics_free);
+  g_clear_pointer (&e.truth, g_array_unref);
+  g_clear_pointer (&e.found, g_array_unref);
+  g_clear_pointer (&e.model, qf_model_unref);
+  return status;
 }

@@ -17,6 +17,33 @@ typedef struct
   GError *error;
 } Run;
 
+void
+pipeline_set_file (gpointer object, const char *path)
+{
+  g_object_set_data_full (object, "qfuse-file", g_strdup (path), g_free);
+}
+
+/* The file that @object or the nearest bin around it works on, or "". */
+static char *
+file_prefix (GstObject *object)
+{
+  char *prefix = NULL;
+
+  gst_object_ref (object);
+  while (object && !prefix) {
+    const char *path = g_object_get_data (G_OBJECT (object), "qfuse-file");
+    GstObject *parent = gst_object_get_parent (object);
+
+    if (path)
+      prefix = g_strdup_printf ("%s: ", path);
+    gst_object_unref (object);
+    object = parent;
+  }
+  if (object)
+    gst_object_unref (object);
+  return prefix ? prefix : g_strdup ("");
+}
+
 /* "Internal data stream error." says nothing; what stands last in the debug
  * text does: "streaming stopped, reason not-linked (-1)". */
 static GError *
@@ -24,14 +51,16 @@ error_of_message (GstMessage *message)
 {
   g_autoptr (GError) gst = NULL;
   g_autofree char *debug = NULL;
+  g_autofree char *prefix = file_prefix (GST_MESSAGE_SRC (message));
   const char *detail;
 
   gst_message_parse_error (message, &gst, &debug);
   detail = debug ? strstr (debug, ":\n") : NULL;
   if (gst->domain == QF_ERROR || !detail || !detail[2])
-    return g_error_new (QF_ERROR, QF_ERROR_FAILED, "%s", gst->message);
+    return g_error_new (
+        QF_ERROR, QF_ERROR_FAILED, "%s%s", prefix, gst->message);
   return g_error_new (
-      QF_ERROR, QF_ERROR_FAILED, "%s (%s)", gst->message, detail + 2);
+      QF_ERROR, QF_ERROR_FAILED, "%s%s (%s)", prefix, gst->message, detail + 2);
 }
 
 static gboolean

@@ -23,6 +23,9 @@ typedef struct
 gboolean pipeline_run (
     GstElement *pipeline, const PipelineWatch *watch, GError **error);
 
+/** Errors of @object, and of what is in it, name @path first. */
+void pipeline_set_file (gpointer object, const char *path);
+
 /** Posts @text as an error of @pipeline, from any thread. */
 void pipeline_fail (GstElement *pipeline, const char *text);
 

@@ -56,6 +56,16 @@ tool_usage (const char *command, const char *format, ...)
   return TOOL_USAGE;
 }
 
+int
+tool_usage_or_fail (const char *command, GError *error)
+{
+  if (!g_error_matches (error, QF_ERROR, QF_ERROR_ARGUMENT))
+    return tool_fail_error (error);
+  tool_usage (command, "%s", error->message);
+  g_error_free (error);
+  return TOOL_USAGE;
+}
+
 gboolean
 tool_parse (const ToolOptions *o, int *argc, char ***argv, int *status)
 {
@@ -68,6 +78,8 @@ tool_parse (const ToolOptions *o, int *argc, char ***argv, int *status)
   g_option_context_set_summary (context, o->summary);
   g_option_context_set_description (context, examples);
   g_option_context_add_main_entries (context, o->entries, NULL);
+  if (o->more)
+    g_option_context_add_main_entries (context, o->more, NULL);
   if (!g_option_context_parse (context, argc, argv, &error)) {
     *status = tool_usage (o->command, "%s", error->message);
     return FALSE;
@@ -125,8 +137,10 @@ read_frame (const char *text, const char **end)
 {
   guint64 n = 0;
 
-  while (g_ascii_isdigit (*text))
-    n = MIN (n * 10 + (guint64) (*text++ - '0'), G_MAXINT);
+  for (; g_ascii_isdigit (*text); text++) {
+    n = n * 10 + (guint64) (*text - '0');
+    n = MIN (n, G_MAXINT);
+  }
   *end = text;
   return (int) n;
 }

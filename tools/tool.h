@@ -31,6 +31,9 @@ int tool_fail_error (GError *error);
 int tool_usage (const char *command, const char *format, ...)
     G_GNUC_PRINTF (2, 3);
 
+/** tool_usage() for QF_ERROR_ARGUMENT, else tool_fail_error(); frees @error. */
+int tool_usage_or_fail (const char *command, GError *error);
+
 typedef struct
 {
   const char *command;   /**< "annotate" */
@@ -38,6 +41,7 @@ typedef struct
   const char *summary;   /**< what it does */
   const char *examples;  /**< one a line */
   const GOptionEntry *entries;
+  const GOptionEntry *more; /**< further ones, or NULL */
 } ToolOptions;
 
 /** Reads options out of @argv, leaving argv[0] and the arguments. FALSE:

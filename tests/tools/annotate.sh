@@ -20,7 +20,7 @@ fi
 for in in $inputs; do
   for to in mkv webm mp4 mov; do
     run 0 annotate $in -m model.onnx -o out.$to
-    [ -s "$work/err" ] && fail "$in to $to: a line on stderr: $(cat "$work/err")"
+    [ -s "$err" ] && fail "$in to $to: a line on stderr: $(cat "$err")"
     $helper compare $in out.$to $tick || fail "$in to $to"
     rm -f out.$to
   done
@@ -30,7 +30,7 @@ done
 run 0 annotate in.mkv in.webm -m model.onnx -o several -d several --json
 [ -s several/in.mkv ] && [ -s several/in.webm ] || fail "no video in the folder"
 [ -s several/in.jsonl ] || fail "no detections in the folder"
-has "$work/out" '"frames":40'
+has "$out" '"frames":40'
 
 # Detections alone, and where they are.
 run 0 annotate in.mkv -m model.onnx --detections found.jsonl

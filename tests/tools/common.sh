@@ -4,7 +4,8 @@ set -u
 qfuse=$QFUSE_BUILD/tools/qfuse
 helper=$QFUSE_BUILD/tests/tools/tools-helper
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+out=$work.out err=$work.err # of the last run
+trap 'rm -rf "$work" "$out" "$err"' EXIT
 bad=0
 
 # fail TEXT...: notes a failure and goes on.
@@ -14,15 +15,15 @@ fail() {
 }
 
 # run WANT ARGUMENT...: runs qfuse, compares its exit code; its output is in
-# $work/out and $work/err.
+# $out and $err.
 run() {
   want=$1
   shift
-  "$qfuse" "$@" >"$work/out" 2>"$work/err"
+  "$qfuse" "$@" >"$out" 2>"$err"
   got=$?
   if [ "$got" != "$want" ]; then
     fail "qfuse $* ended with $got, not $want"
-    sed 's/^/    /' "$work/err"
+    sed 's/^/    /' "$err"
     return 1
   fi
 }

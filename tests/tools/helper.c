@@ -6,6 +6,8 @@
  * lossless helper truth OUT FRAMES DX   its boxes as MOT text, moved by DX
  * pixels helper clip OUT VIDEO AUDIO  a clip with sound, pictures at odd times
  *   helper compare A B TICK      B keeps A's frames, times and sound
+ *   helper json FILE PATH VALUE  FILE is JSON and holds VALUE at PATH
+ * (JSONPath)
  *
  * clip: VIDEO and AUDIO are launch lines of encoders, MUX follows from OUT;
  * times are irregular and the sound starts 500 ms after the picture. compare:
@@ -13,6 +15,7 @@
  * the same where its caps are the same. */
 #include <gst/app/gstappsrc.h>
 #include <gst/gst.h>
+#include <json-glib/json-glib.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -408,6 +411,35 @@ compare (const char *a_path, const char *b_path, gint64 tick)
   return 0;
 }
 
+static int
+check_json (const char *path, const char *where, const char *value)
+{
+  g_autoptr (JsonParser) parser = json_parser_new ();
+  g_autofree char *found = NULL;
+  GError *error = NULL;
+  JsonNode *matches;
+  JsonArray *array;
+  JsonNode *first;
+
+  if (!json_parser_load_from_file (parser, path, &error))
+    die ("%s", error->message);
+  matches = json_path_query (where, json_parser_get_root (parser), &error);
+  if (!matches)
+    die ("%s", error->message);
+  array = json_node_get_array (matches);
+  if (json_array_get_length (array) != 1)
+    die (
+        "%s holds %u values at %s", path, json_array_get_length (array), where);
+  first = json_array_get_element (array, 0);
+  found = json_node_get_value_type (first) == G_TYPE_STRING
+      ? g_strdup (json_node_get_string (first))
+      : json_to_string (first, FALSE);
+  if (strcmp (found, value))
+    die ("%s is %s, not %s", where, found, value);
+  json_node_unref (matches);
+  return 0;
+}
+
 int
 main (int argc, char **argv)
 {
@@ -424,5 +456,7 @@ main (int argc, char **argv)
     return make_clip (argv[2], 40, FALSE, argv[3], argv[4]);
   if (!strcmp (what, "compare") && argc == 5)
     return compare (argv[2], argv[3], atoll (argv[4]));
+  if (!strcmp (what, "json") && argc == 5)
+    return check_json (argv[2], argv[3], argv[4]);
   die ("helper: see the head of helper.c");
 }

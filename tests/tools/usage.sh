@@ -5,20 +5,20 @@ here=$(dirname "$0")
 . "$here/common.sh"
 
 run 0 --help
-has "$work/out" annotate
+has "$out" annotate
 run 0 --version
 for command in annotate train eval info bench; do
   run 0 $command --help
-  has "$work/out" "Examples:"
-  has "$work/out" "qfuse $command"
+  has "$out" "Examples:"
+  has "$out" "qfuse $command"
   run 2 $command --no-such-option
-  has "$work/err" "qfuse: "
-  [ -s "$work/out" ] && fail "$command: wrong usage printed to stdout"
+  has "$err" "qfuse: "
+  [ -s "$out" ] && fail "$command: wrong usage printed to stdout"
 done
 
 run 2
 run 2 no-such-command
-has "$work/err" no-such-command
+has "$err" no-such-command
 run 2 info
 run 2 info a b
 run 2 bench

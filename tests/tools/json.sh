@@ -1,0 +1,27 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# What info and bench print: text, and JSON that a parser reads.
+here=$(dirname "$0")
+. "$here/common.sh"
+cd "$work" || exit 1
+
+$helper model model.onnx || exit 1
+run 0 info model.onnx
+has "$out" "cls_16"
+has "$out" "1 x 64 x 64"
+run 0 info --json model.onnx
+$helper json "$out" '$.macs' 20480 || fail "macs"
+$helper json "$out" '$.inputs[0].shape[1]' 64 || fail "shape"
+$helper json "$out" '$.outputs[1].name' box_16 || fail "outputs"
+$helper json "$out" "\$.metadata['qfuse.planes']" Y || fail "metadata"
+run 0 bench --json --layers --runs 9 --threads 1 model.onnx
+$helper json "$out" '$.runs' 9 || fail "runs"
+$helper json "$out" '$.threads' 1 || fail "threads"
+for key in median_ms min_ms gmacs_per_s isa memory_bytes; do
+  has "$out" "\"$key\":"
+done
+QF_CPU=c run 0 bench --json --runs 9 model.onnx
+$helper json "$out" '$.isa' c || fail "isa"
+run 0 bench --layers --seconds 0.05 model.onnx
+has "$out" "GMAC/s"
+finish

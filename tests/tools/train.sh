@@ -1,0 +1,37 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# qfuse train: two clips, a model that runs, the same file for the same seed; it
+# goes on from a model.
+here=$(dirname "$0")
+. "$here/common.sh"
+cd "$work" || exit 1
+
+$helper square a.mkv 16 && $helper truth a.txt 16 0 || exit 1
+cp a.mkv b.mkv && cp a.txt b.txt
+common="--size 64x64 --planes Y,D1x2t8 --labels square --epochs 2 --batch-size 8"
+
+run 0 train -o one.onnx $common a.mkv b.mkv
+has "$out" "epoch 2 of 2"
+has "$out" "one.onnx"
+run 0 train -o two.onnx $common --threads 1 --json a.mkv b.mkv
+has "$out" '"epochs":[{"epoch":1,"loss":'
+cmp one.onnx two.onnx || fail "the same seed gave another file"
+run 0 train -o three.onnx $common --seed 2 a.mkv b.mkv
+cmp -s one.onnx three.onnx && fail "another seed gave the same file"
+run 0 info one.onnx
+has "$out" "Y,D1x2t8"
+run 0 eval one.onnx a.mkv
+run 0 train -m one.onnx -o four.onnx --epochs 1 a.mkv
+
+run 2 train a.mkv
+run 2 train -o x.onnx --planes Z9 a.mkv
+run 2 train -o x.onnx --size 12 a.mkv
+run 1 train -o x.onnx missing.mkv
+run 1 train -o no/such/folder/x.onnx a.mkv
+printf '1,1,5,5,16,16,1,1,1\n2,1,five,5,16,16,1,1,1\n' >b.txt
+run 1 train -o x.onnx $common b.mkv
+has "$err" "b.txt:2"
+[ -e x.onnx ] && fail "a model was written in spite of an error"
+left=$(ls -A | grep -c '^\.')
+[ "$left" = 0 ] || fail "$left hidden files are left"
+finish

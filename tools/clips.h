@@ -1,0 +1,45 @@
+/* qfuse: clips and what is known of them.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <gst/gst.h>
+
+G_BEGIN_DECLS
+
+typedef struct
+{
+  char *video;
+  char *truth;  /* label file with boxes, or NULL */
+  char *action; /* name of what the whole clip shows, or NULL */
+} Clip;
+
+/** Options that eval and train share: how clips are tagged. */
+typedef struct
+{
+  char *truth;             /* label file of the one clip */
+  char *format;            /* of label files: auto, mot, mot0 */
+  char *action;            /* of all clips */
+  gboolean folder_actions; /* the folder's name is the action */
+} ClipOptions;
+
+/** Option entries for @o, to be freed by the caller. */
+GOptionEntry *clip_entries (ClipOptions *o);
+
+/** For the examples of --help: how clips are found. */
+#define CLIPS_HELP                                                             \
+  "A CLIP is a video with its label file beside it (clip.mp4, clip.txt), a "   \
+  "folder of such, or @LIST, a\ntext file with a clip a line (relative to "    \
+  "the "                                                                       \
+  "list), if need be followed by a tab and the action it shows.\n"
+
+/** The clips that @arguments (NULL-terminated) name, each with boxes or an
+ * action. Returns a list of Clip, or NULL with QF_ERROR_ARGUMENT for wrong
+ * usage. */
+GPtrArray *clips_find (char **arguments, const ClipOptions *o, GError **error);
+
+/** A bin with one source pad "src": the decoded video of @clip, tagged.
+ * @labels: names of classes for qfusetag, or NULL. */
+GstElement *clip_source (
+    const Clip *clip, const ClipOptions *o, const char *labels, GError **error);
+
+G_END_DECLS
