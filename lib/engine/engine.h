@@ -11,7 +11,8 @@ typedef struct _QfEngine QfEngine;
 
 /** Plans @model for one image a run: fuses, packs weights, places every
  * activation in one arena. @threads 0: as many as the affinity mask allows. The
- * engine keeps a reference to the model. Not thread-safe: one caller at a time. */
+ * engine keeps a reference to the model. Not thread-safe: one caller at a time.
+ */
 QfEngine *qf_engine_new (QfModel *model, int threads, GError **error);
 void qf_engine_free (QfEngine *engine);
 

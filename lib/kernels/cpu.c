@@ -34,7 +34,7 @@ look_up (void)
 
     for (int i = 0; i < QF_N_CPU; i++)
       if (strcmp (wish, names[i]) == 0)
-        named = (QfCpuLevel)i;
+        named = (QfCpuLevel) i;
     if (named < level)
       level = named;
   }
@@ -57,5 +57,5 @@ qf_cpu_level_max (void)
 const char *
 qf_cpu_level_name (QfCpuLevel l)
 {
-  return (int)l >= 0 && l < QF_N_CPU ? names[l] : NULL;
+  return (int) l >= 0 && l < QF_N_CPU ? names[l] : NULL;
 }

@@ -9,11 +9,10 @@
 
 /* A kernel in the table that is not in the list cannot be. */
 #define COUNT(name) +1
-_Static_assert(sizeof (QfKernels)
-                   == sizeof (const char *)
-                          + (0 QF_KERNEL_LIST (COUNT))
-                                * sizeof (void (*) (void)),
-               "kernel-list.h does not have every kernel of kernels.h");
+_Static_assert(sizeof (QfKernels) ==
+        sizeof (const char *) +
+            (0 QF_KERNEL_LIST (COUNT)) * sizeof (void (*) (void)),
+    "kernel-list.h does not have every kernel of kernels.h");
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static QfKernels tables[QF_N_CPU];
@@ -34,8 +33,8 @@ fill (QfKernels *k, QfCpuLevel level)
 static void
 fill_all (void)
 {
-  for (int i = 0; i <= (int)qf_cpu_level_max (); i++)
-    fill (&tables[i], (QfCpuLevel)i);
+  for (int i = 0; i <= (int) qf_cpu_level_max (); i++)
+    fill (&tables[i], (QfCpuLevel) i);
 }
 
 const QfKernels *
@@ -49,7 +48,7 @@ const QfKernels *
 qf_kernels_tier (const char *name)
 {
   pthread_once (&once, fill_all);
-  for (int i = 0; i <= (int)qf_cpu_level_max (); i++)
+  for (int i = 0; i <= (int) qf_cpu_level_max (); i++)
     if (strcmp (tables[i].name, name) == 0)
       return &tables[i];
   return NULL;

@@ -4,7 +4,7 @@
 
 static void
 naive (const QfConvShape *s, const uint8_t *x, int zero, const int8_t *w,
-       int32_t *acc)
+    int32_t *acc)
 {
   int ic = s->in_c / s->groups, oc = s->out_c / s->groups;
 
@@ -22,13 +22,13 @@ naive (const QfConvShape *s, const uint8_t *x, int zero, const int8_t *w,
 
               if (iy < 0 || iy >= s->in_h || ix < 0 || ix >= s->in_w)
                 continue;
-              sum += (int64_t)(x[((size_t)iy * s->in_w + ix) * s->in_c
-                                 + channel]
-                               - zero)
-                     * w[(((size_t)o * ic + c) * s->kernel_h + ky) * s->kernel_w
-                         + kx];
+              sum += (int64_t) (x[((size_t) iy * s->in_w + ix) * s->in_c +
+                                    channel] -
+                         zero) *
+                  w[(((size_t) o * ic + c) * s->kernel_h + ky) * s->kernel_w +
+                      kx];
             }
-        acc[((size_t)oy * s->out_w + ox) * s->out_c + o] = (int32_t)sum;
+        acc[((size_t) oy * s->out_w + ox) * s->out_c + o] = (int32_t) sum;
       }
 }
 
@@ -37,18 +37,18 @@ check_print_shape (const QfConvShape *s)
 {
   printf ("# in %dx%dx%d out %dx%dx%d kernel %dx%d stride %d,%d pad %d,%d "
           "dilation %d,%d groups %d\n",
-          s->in_h, s->in_w, s->in_c, s->out_h, s->out_w, s->out_c, s->kernel_h,
-          s->kernel_w, s->stride_h, s->stride_w, s->pad_top, s->pad_left,
-          s->dilation_h, s->dilation_w, s->groups);
+      s->in_h, s->in_w, s->in_c, s->out_h, s->out_w, s->out_c, s->kernel_h,
+      s->kernel_w, s->stride_h, s->stride_w, s->pad_top, s->pad_left,
+      s->dilation_h, s->dilation_w, s->groups);
 }
 
 static int
 check_shape (const QfKernels *k, QfRng *rng, const QfConvShape *s, int worst)
 {
-  size_t n_x = (size_t)s->in_h * s->in_w * s->in_c;
-  size_t n_w
-      = (size_t)s->out_c * (s->in_c / s->groups) * s->kernel_h * s->kernel_w;
-  size_t row = (size_t)s->out_w * s->out_c;
+  size_t n_x = (size_t) s->in_h * s->in_w * s->in_c;
+  size_t n_w =
+      (size_t) s->out_c * (s->in_c / s->groups) * s->kernel_h * s->kernel_w;
+  size_t row = (size_t) s->out_w * s->out_c;
   size_t n_acc = row * s->out_h * sizeof (int32_t);
   int zero = worst ? check_int (rng, 0, 1) * 255 : check_int (rng, 0, 255);
   uint8_t *x = check_alloc (rng, n_x);
@@ -69,8 +69,8 @@ check_shape (const QfKernels *k, QfRng *rng, const QfConvShape *s, int worst)
   naive (s, x, zero, w, want);
   k->conv_s8_pack (s, w, packed);
   k->conv_u8s8_s32 (s, x, zero, packed, acc, 0, cut, scratch);
-  k->conv_u8s8_s32 (s, x, zero, packed, acc + row * cut, cut, s->out_h,
-                    scratch);
+  k->conv_u8s8_s32 (
+      s, x, zero, packed, acc + row * cut, cut, s->out_h, scratch);
   ok = memcmp (acc, want, n_acc) == 0 || CHECK_FAIL ("sums differ");
   ok &= check_free (x, "x") & check_free (w, "w") & check_free (acc, "acc");
   ok &= check_free (packed, "packed") & check_free (scratch, "scratch");
@@ -93,9 +93,9 @@ check_shape_random (QfRng *rng, int kind)
   int pad_b, pad_r, many = check_int (rng, 0, 9) == 0;
 
   s.kernel_h = check_int (rng, 1, kind == 1 ? 1 : 5);
-  s.kernel_w = kind == 1               ? 1
-               : check_int (rng, 0, 1) ? s.kernel_h
-                                       : check_int (rng, 1, 5);
+  s.kernel_w = kind == 1      ? 1
+      : check_int (rng, 0, 1) ? s.kernel_h
+                              : check_int (rng, 1, 5);
   s.stride_h = check_int (rng, 1, 3);
   s.stride_w = check_int (rng, 1, 3);
   s.dilation_h = check_int (rng, 0, 2) ? 1 : check_int (rng, 2, 3);
@@ -104,18 +104,18 @@ check_shape_random (QfRng *rng, int kind)
   s.pad_left = check_int (rng, 0, s.kernel_w);
   pad_b = check_int (rng, 0, s.kernel_h);
   pad_r = check_int (rng, 0, s.kernel_w);
-  s.groups = kind == 2   ? check_int (rng, 1, 70)
-             : kind == 3 ? check_int (rng, 2, 4)
-                         : 1;
+  s.groups = kind == 2 ? check_int (rng, 1, 70)
+      : kind == 3      ? check_int (rng, 2, 4)
+                       : 1;
   s.in_c = kind == 2 ? s.groups : s.groups * check_int (rng, 1, many ? 90 : 20);
-  s.out_c
-      = kind == 2 ? s.groups : s.groups * check_int (rng, 1, many ? 40 : 18);
+  s.out_c =
+      kind == 2 ? s.groups : s.groups * check_int (rng, 1, many ? 40 : 18);
   s.in_h = check_int (rng, (s.kernel_h - 1) * s.dilation_h + 1, 20);
   s.in_w = check_int (rng, (s.kernel_w - 1) * s.dilation_w + 1, 24);
-  s.out_h = outputs (s.in_h, s.pad_top + pad_b, s.kernel_h, s.stride_h,
-                     s.dilation_h);
-  s.out_w = outputs (s.in_w, s.pad_left + pad_r, s.kernel_w, s.stride_w,
-                     s.dilation_w);
+  s.out_h =
+      outputs (s.in_h, s.pad_top + pad_b, s.kernel_h, s.stride_h, s.dilation_h);
+  s.out_w = outputs (
+      s.in_w, s.pad_left + pad_r, s.kernel_w, s.stride_w, s.dilation_w);
   return s;
 }
 

@@ -9,7 +9,7 @@
 
 static float
 naive_at (const QfConvShape *s, const float *x, const float *w, float sum,
-          int oy, int ox, int o)
+    int oy, int ox, int o)
 {
   int ic = s->in_c / s->groups, oc = s->out_c / s->groups;
 
@@ -19,13 +19,12 @@ naive_at (const QfConvShape *s, const float *x, const float *w, float sum,
         int iy = oy * s->stride_h - s->pad_top + ky * s->dilation_h;
         int ix = ox * s->stride_w - s->pad_left + kx * s->dilation_w;
         int in = iy >= 0 && iy < s->in_h && ix >= 0 && ix < s->in_w;
-        float v
-            = in ? x[((size_t)iy * s->in_w + ix) * s->in_c + o / oc * ic + c]
-                 : 0.0f;
+        float v = in
+            ? x[((size_t) iy * s->in_w + ix) * s->in_c + o / oc * ic + c]
+            : 0.0f;
 
-        sum += v
-               * w[(((size_t)o * ic + c) * s->kernel_h + ky) * s->kernel_w
-                   + kx];
+        sum += v *
+            w[(((size_t) o * ic + c) * s->kernel_h + ky) * s->kernel_w + kx];
       }
   return sum;
 }
@@ -34,12 +33,12 @@ static void
 random_floats (QfRng *rng, float *p, size_t n)
 {
   for (size_t i = 0; i < n; i++)
-    p[i] = (float)(qf_rng_uniform (rng) * 4 - 2);
+    p[i] = (float) (qf_rng_uniform (rng) * 4 - 2);
 }
 
 static int
 compare (const QfConvShape *s, const float *x, const float *w,
-         const float *bias, float lo, float hi, const float *y)
+    const float *bias, float lo, float hi, const float *y)
 {
   const float *got = y;
 
@@ -59,12 +58,12 @@ compare (const QfConvShape *s, const float *x, const float *w,
 static int
 check_shape (const QfKernels *k, QfRng *rng, const QfConvShape *s)
 {
-  size_t n_x = (size_t)s->in_h * s->in_w * s->in_c;
-  size_t n_w
-      = (size_t)s->out_c * (s->in_c / s->groups) * s->kernel_h * s->kernel_w;
-  size_t row = (size_t)s->out_w * s->out_c;
+  size_t n_x = (size_t) s->in_h * s->in_w * s->in_c;
+  size_t n_w =
+      (size_t) s->out_c * (s->in_c / s->groups) * s->kernel_h * s->kernel_w;
+  size_t row = (size_t) s->out_w * s->out_c;
   float *x = check_alloc (rng, n_x * 4), *w = check_alloc (rng, n_w * 4);
-  float *bias = check_alloc (rng, (size_t)s->out_c * 4);
+  float *bias = check_alloc (rng, (size_t) s->out_c * 4);
   float *y = check_alloc (rng, row * s->out_h * 4);
   void *packed = check_alloc (rng, k->conv_f32_packed_size (s));
   void *scratch = check_alloc (rng, k->conv_f32_scratch_size (s));
@@ -74,7 +73,7 @@ check_shape (const QfKernels *k, QfRng *rng, const QfConvShape *s)
 
   random_floats (rng, x, n_x);
   random_floats (rng, w, n_w);
-  random_floats (rng, bias, (size_t)s->out_c);
+  random_floats (rng, bias, (size_t) s->out_c);
   k->conv_f32_pack (s, w, packed);
   k->conv_f32 (s, x, packed, b, lo, hi, y, 0, cut, scratch);
   k->conv_f32 (s, x, packed, b, lo, hi, y + row * cut, cut, s->out_h, scratch);

@@ -7,9 +7,9 @@
 static uint8_t
 to_code (float v, int zero, int lo, int hi)
 {
-  double q = isnan (v) ? -INFINITY : nearbyint ((double)v) + zero;
+  double q = isnan (v) ? -INFINITY : nearbyint ((double) v) + zero;
 
-  return (uint8_t)(q < lo ? lo : q > hi ? hi : q);
+  return (uint8_t) (q < lo ? lo : q > hi ? hi : q);
 }
 
 static float
@@ -17,28 +17,27 @@ random_scale (QfRng *rng)
 {
   /* powers of two make exact ties */
   return check_int (rng, 0, 1) ? ldexpf (1, check_int (rng, -9, 2))
-                               : (float)qf_rng_uniform (rng) + 1e-3f;
+                               : (float) qf_rng_uniform (rng) + 1e-3f;
 }
 
 int
 check_add_u8 (const QfKernels *k, QfRng *rng)
 {
   for (int i = 0; i < 300; i++) {
-    size_t n = (size_t)check_int (rng, 1, 300);
+    size_t n = (size_t) check_int (rng, 1, 300);
     uint8_t *a = check_alloc (rng, n), *b = check_alloc (rng, n);
     uint8_t *y = check_alloc (rng, n);
-    QfAddU8 p = { random_scale (rng),      random_scale (rng),
-                  random_scale (rng),      check_int (rng, 0, 255),
-                  check_int (rng, 0, 255), check_int (rng, 0, 255),
-                  check_int (rng, 0, 20),  check_int (rng, 200, 255) };
+    QfAddU8 p = { random_scale (rng), random_scale (rng), random_scale (rng),
+      check_int (rng, 0, 255), check_int (rng, 0, 255), check_int (rng, 0, 255),
+      check_int (rng, 0, 20), check_int (rng, 200, 255) };
     int ok = 1;
 
     check_codes (rng, a, n, i % 4 == 0);
     check_codes (rng, b, n, i % 4 == 0);
     k->add_u8 (&p, a, b, y, n);
     for (size_t j = 0; j < n && ok; j++) {
-      float va = p.scale_a * (float)(a[j] - p.zero_a);
-      float vb = p.scale_b * (float)(b[j] - p.zero_b);
+      float va = p.scale_a * (float) (a[j] - p.zero_a);
+      float vb = p.scale_b * (float) (b[j] - p.zero_b);
       float sum = va + vb;
       uint8_t want = to_code (sum / p.scale_y, p.zero_y, p.lo, p.hi);
 
@@ -56,7 +55,7 @@ int
 check_lookup_u8 (const QfKernels *k, QfRng *rng)
 {
   for (int i = 0; i < 100; i++) {
-    size_t n = (size_t)check_int (rng, 1, 400);
+    size_t n = (size_t) check_int (rng, 1, 400);
     uint8_t *x = check_alloc (rng, n), *y = check_alloc (rng, n), table[256];
     int ok = 1;
 
@@ -77,29 +76,28 @@ check_lookup_u8 (const QfKernels *k, QfRng *rng)
 int
 check_quantize_f32_u8 (const QfKernels *k, QfRng *rng)
 {
-  static const float odd[]
-      = { INFINITY,   -INFINITY, NAN,   1e30f, -1e30f, 0.0f,      -0.0f,
-          8388609.0f, 0.5f,      -0.5f, 1.5f,  2.5f,   4194303.5f };
+  static const float odd[] = { INFINITY, -INFINITY, NAN, 1e30f, -1e30f, 0.0f,
+    -0.0f, 8388609.0f, 0.5f, -0.5f, 1.5f, 2.5f, 4194303.5f };
 
   for (int i = 0; i < 200; i++) {
-    size_t n = (size_t)check_int (rng, 1, 300);
+    size_t n = (size_t) check_int (rng, 1, 300);
     float *x = check_alloc (rng, n * 4);
     uint8_t *y = check_alloc (rng, n);
     QfQuantize q = { random_scale (rng), check_int (rng, 0, 255),
-                     check_int (rng, 0, 20), check_int (rng, 200, 255) };
+      check_int (rng, 0, 20), check_int (rng, 200, 255) };
     int ok = 1;
 
     for (size_t j = 0; j < n; j++)
       x[j] = check_int (rng, 0, 5) == 0
-                 ? odd[qf_rng_below (rng, sizeof odd / sizeof odd[0])]
-                 : (float)(check_int (rng, -600, 600)) * 0.5f * q.scale;
+          ? odd[qf_rng_below (rng, sizeof odd / sizeof odd[0])]
+          : (float) (check_int (rng, -600, 600)) * 0.5f * q.scale;
     k->quantize_f32_u8 (&q, x, y, n);
     for (size_t j = 0; j < n && ok; j++) {
       uint8_t want = to_code (x[j] / q.scale, q.zero, q.lo, q.hi);
 
       if (y[j] != want)
-        ok = CHECK_FAIL ("%a / %a + %d: %d, not %d", x[j], q.scale, q.zero,
-                         y[j], want);
+        ok = CHECK_FAIL (
+            "%a / %a + %d: %d, not %d", x[j], q.scale, q.zero, y[j], want);
     }
     ok &= check_free (x, "x") & check_free (y, "y");
     if (!ok)
@@ -112,7 +110,7 @@ int
 check_dequantize_u8_f32 (const QfKernels *k, QfRng *rng)
 {
   for (int i = 0; i < 100; i++) {
-    size_t n = (size_t)check_int (rng, 1, 300);
+    size_t n = (size_t) check_int (rng, 1, 300);
     uint8_t *x = check_alloc (rng, n);
     float *y = check_alloc (rng, n * 4), scale = random_scale (rng);
     int zero = check_int (rng, 0, 255), ok = 1;
@@ -120,7 +118,7 @@ check_dequantize_u8_f32 (const QfKernels *k, QfRng *rng)
     check_codes (rng, x, n, 0);
     k->dequantize_u8_f32 (x, scale, zero, y, n);
     for (size_t j = 0; j < n; j++)
-      ok &= y[j] == scale * (float)(x[j] - zero);
+      ok &= y[j] == scale * (float) (x[j] - zero);
     ok &= check_free (x, "x") & check_free (y, "y");
     if (!ok)
       return CHECK_FAIL ("%zu codes, scale %a, zero %d", n, scale, zero);
@@ -139,14 +137,14 @@ static void
 random_floats (QfRng *rng, float *p, size_t n)
 {
   for (size_t i = 0; i < n; i++)
-    p[i] = (float)(qf_rng_uniform (rng) * 20 - 10);
+    p[i] = (float) (qf_rng_uniform (rng) * 20 - 10);
 }
 
 int
 check_add_f32 (const QfKernels *k, QfRng *rng)
 {
   for (int i = 0; i < 100; i++) {
-    size_t n = (size_t)check_int (rng, 1, 200);
+    size_t n = (size_t) check_int (rng, 1, 200);
     float *a = check_alloc (rng, n * 4), *b = check_alloc (rng, n * 4);
     float *y = check_alloc (rng, n * 4);
     int ok = 1, open = i % 2;
@@ -169,7 +167,7 @@ check_affine_f32 (const QfKernels *k, QfRng *rng)
 {
   for (int i = 0; i < 200; i++) {
     int pixels = check_int (rng, 1, 20), channels = check_int (rng, 1, 40);
-    size_t n = (size_t)pixels * channels, row = (size_t)channels * 4;
+    size_t n = (size_t) pixels * channels, row = (size_t) channels * 4;
     float *x = check_alloc (rng, n * 4), *y = check_alloc (rng, n * 4);
     float *mult = check_alloc (rng, row), *add = check_alloc (rng, row);
     const float *m = i & 1 ? mult : NULL, *b = i & 2 ? add : NULL;
@@ -177,13 +175,13 @@ check_affine_f32 (const QfKernels *k, QfRng *rng)
     int ok = 1;
 
     random_floats (rng, x, n);
-    random_floats (rng, mult, (size_t)channels);
-    random_floats (rng, add, (size_t)channels);
+    random_floats (rng, mult, (size_t) channels);
+    random_floats (rng, add, (size_t) channels);
     k->affine_f32 (x, m, b, lo, hi, y, pixels, channels);
     for (size_t j = 0; j < n; j++) {
-      float v = m ? x[j] * m[j % (size_t)channels] : x[j];
+      float v = m ? x[j] * m[j % (size_t) channels] : x[j];
 
-      ok &= y[j] == clip (b ? v + b[j % (size_t)channels] : v, lo, hi);
+      ok &= y[j] == clip (b ? v + b[j % (size_t) channels] : v, lo, hi);
     }
     ok &= check_free (x, "x") & check_free (y, "y");
     ok &= check_free (mult, "mult") & check_free (add, "add");
@@ -204,7 +202,7 @@ check_sigmoid_f32 (const QfKernels *k, QfRng *rng)
   x[2] = -1000;
   k->sigmoid_f32 (x, y, 100);
   for (int i = 0; i < 100; i++) {
-    double want = 1 / (1 + exp (-(double)x[i]));
+    double want = 1 / (1 + exp (-(double) x[i]));
 
     if (fabs (y[i] - want) > 1e-6)
       return CHECK_FAIL ("sigmoid (%g) = %.9g, not %.9g", x[i], y[i], want);

@@ -64,8 +64,8 @@ check_gemm (const QfGradKernels *kern, QfRng *rng)
     kern->gemm_f32 (m, n, k, a, ar, ac, b, ldb, c, ldc);
     naive_gemm (m, n, k, a, ar, ac, b, ldb, want, ldc);
     /* Columns past n are guards. */
-    g_assert_cmpmem (c, sizeof (float) * ldc * m, want,
-        sizeof (float) * ldc * m);
+    g_assert_cmpmem (
+        c, sizeof (float) * ldc * m, want, sizeof (float) * ldc * m);
   }
 }
 
@@ -134,8 +134,8 @@ check_batch_norm (const QfGradKernels *kern, QfRng *rng)
       want[ch + i % ch] += product;
     }
     kern->bn_sums_f32 (dz, xhat, pixels, ch, sums, sums + ch);
-    g_assert_cmpmem (sums, sizeof (float) * 2 * ch, want,
-        sizeof (float) * 2 * ch);
+    g_assert_cmpmem (
+        sums, sizeof (float) * 2 * ch, want, sizeof (float) * 2 * ch);
     kern->bn_dy_f32 (dz, xhat, k + 2 * ch, k + 3 * ch, k + 4 * ch, pixels, ch);
     for (int i = 0; i < n; i++) {
       int c = i % ch;

@@ -61,7 +61,7 @@ guard_bytes (const Header *h, uint8_t *to)
   QfRng rng = { h->seed };
 
   for (int i = 0; i < GUARD; i++)
-    to[i] = (uint8_t)qf_rng_next (&rng);
+    to[i] = (uint8_t) qf_rng_next (&rng);
 }
 
 void *
@@ -69,7 +69,7 @@ check_alloc (QfRng *rng, size_t size)
 {
   size_t all = sizeof (Header) + GUARD + size + GUARD;
   uint8_t *p = aligned_alloc (64, (all + 63) / 64 * 64);
-  Header *h = (Header *)p;
+  Header *h = (Header *) p;
 
   if (!p)
     abort ();
@@ -84,12 +84,12 @@ int
 check_free (void *ptr, const char *what)
 {
   uint8_t *p = ptr, guard[GUARD];
-  Header *h = (Header *)(p - GUARD - sizeof *h);
+  Header *h = (Header *) (p - GUARD - sizeof *h);
   int ok;
 
   guard_bytes (h, guard);
-  ok = memcmp (guard, p - GUARD, GUARD) == 0
-       && memcmp (guard, p + h->size, GUARD) == 0;
+  ok = memcmp (guard, p - GUARD, GUARD) == 0 &&
+      memcmp (guard, p + h->size, GUARD) == 0;
   if (!ok)
     printf ("# guard bytes of %s overwritten\n", what);
   free (h);
@@ -99,7 +99,7 @@ check_free (void *ptr, const char *what)
 int
 check_int (QfRng *rng, int lo, int hi)
 {
-  return lo + (int)qf_rng_below (rng, (uint32_t)(hi - lo + 1));
+  return lo + (int) qf_rng_below (rng, (uint32_t) (hi - lo + 1));
 }
 
 void
@@ -108,7 +108,7 @@ check_codes (QfRng *rng, uint8_t *p, size_t n, int worst)
   for (size_t i = 0; i < n; i++) {
     uint64_t r = qf_rng_next (rng);
 
-    p[i] = worst ? (r >> 32 & 1 ? 255 : 0) : (uint8_t)(r >> 32);
+    p[i] = worst ? (r >> 32 & 1 ? 255 : 0) : (uint8_t) (r >> 32);
   }
 }
 
@@ -116,16 +116,16 @@ void
 check_weights (QfRng *rng, int8_t *p, size_t n, int worst)
 {
   for (size_t i = 0; i < n; i++)
-    p[i] = (int8_t)(worst ? (check_int (rng, 0, 1) ? 127 : -127)
-                          : check_int (rng, -127, 127));
+    p[i] = (int8_t) (worst ? (check_int (rng, 0, 1) ? 127 : -127)
+                           : check_int (rng, -127, 127));
 }
 
 int
 main (int argc, char **argv)
 {
   const char *tier = argc > 1 ? argv[1] : "c";
-  uint64_t seed
-      = argc > 2 ? strtoull (argv[2], NULL, 0) : (uint64_t)time (NULL);
+  uint64_t seed =
+      argc > 2 ? strtoull (argv[2], NULL, 0) : (uint64_t) time (NULL);
   const QfKernels *k = qf_kernels_tier (tier);
   int failed = 0;
 
@@ -134,7 +134,7 @@ main (int argc, char **argv)
     return 0;
   }
   printf ("1..%d\n# tier %s, seed %llu\n", N_CHECKS, k->name,
-          (unsigned long long)seed);
+      (unsigned long long) seed);
   for (int i = 0; i < N_CHECKS; i++) {
     QfRng rng = { seed };
     int seen = 0, ok;
@@ -144,7 +144,7 @@ main (int argc, char **argv)
     ok = seen || checks[i].check (k, &rng);
     failed += !ok;
     printf ("%sok %d - %s%s\n", ok ? "" : "not ", i + 1, checks[i].name,
-            seen ? " (with the kernels above)" : "");
+        seen ? " (with the kernels above)" : "");
   }
   return failed != 0;
 }

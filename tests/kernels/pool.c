@@ -7,7 +7,7 @@
 /* Index of the largest element of a window, by code or float; −1: none. */
 static ptrdiff_t
 naive_max (const QfConvShape *s, const uint8_t *u, const float *f, int oy,
-           int ox, int c)
+    int ox, int c)
 {
   ptrdiff_t best = -1;
 
@@ -15,7 +15,7 @@ naive_max (const QfConvShape *s, const uint8_t *u, const float *f, int oy,
     for (int kx = 0; kx < s->kernel_w; kx++) {
       int iy = oy * s->stride_h - s->pad_top + ky * s->dilation_h;
       int ix = ox * s->stride_w - s->pad_left + kx * s->dilation_w;
-      ptrdiff_t i = ((ptrdiff_t)iy * s->in_w + ix) * s->in_c + c;
+      ptrdiff_t i = ((ptrdiff_t) iy * s->in_w + ix) * s->in_c + c;
 
       if (iy < 0 || iy >= s->in_h || ix < 0 || ix >= s->in_w)
         continue;
@@ -30,15 +30,15 @@ check_max (const QfKernels *k, QfRng *rng, int is_float)
 {
   for (int i = 0; i < 200; i++) {
     QfConvShape s = check_shape_random (rng, 2);
-    size_t n_x = (size_t)s.in_h * s.in_w * s.in_c;
-    size_t row = (size_t)s.out_w * s.in_c, n_y = row * s.out_h, at = 0;
+    size_t n_x = (size_t) s.in_h * s.in_w * s.in_c;
+    size_t row = (size_t) s.out_w * s.in_c, n_y = row * s.out_h, at = 0;
     int cut = check_int (rng, 0, s.out_h), ok = 1;
     uint8_t *u = check_alloc (rng, n_x), *yu = check_alloc (rng, n_y);
     float *f = check_alloc (rng, n_x * 4), *yf = check_alloc (rng, n_y * 4);
 
     for (size_t j = 0; j < n_x; j++) {
-      u[j] = (uint8_t)check_int (rng, 0, i % 2 ? 255 : 3);
-      f[j] = (float)check_int (rng, -1000, 100);
+      u[j] = (uint8_t) check_int (rng, 0, i % 2 ? 255 : 3);
+      f[j] = (float) check_int (rng, -1000, 100);
     }
     if (is_float) {
       k->max_pool_f32 (&s, f, yf, 0, cut);
@@ -82,9 +82,9 @@ check_sum_u8_s32 (const QfKernels *k, QfRng *rng)
 {
   for (int i = 0; i < 100; i++) {
     int pixels = check_int (rng, 1, 300), channels = check_int (rng, 1, 70);
-    size_t n = (size_t)pixels * channels;
+    size_t n = (size_t) pixels * channels;
     uint8_t *x = check_alloc (rng, n);
-    int32_t *sums = check_alloc (rng, (size_t)channels * 4);
+    int32_t *sums = check_alloc (rng, (size_t) channels * 4);
     int zero = check_int (rng, 0, 255), ok = 1;
 
     check_codes (rng, x, n, i % 2);
@@ -93,7 +93,7 @@ check_sum_u8_s32 (const QfKernels *k, QfRng *rng)
       int32_t want = 0;
 
       for (int p = 0; p < pixels; p++)
-        want += x[(size_t)p * channels + c] - zero;
+        want += x[(size_t) p * channels + c] - zero;
       ok &= sums[c] == want;
     }
     ok &= check_free (x, "x") & check_free (sums, "sums");
@@ -108,20 +108,20 @@ check_mean_f32 (const QfKernels *k, QfRng *rng)
 {
   for (int i = 0; i < 100; i++) {
     int pixels = check_int (rng, 1, 300), channels = check_int (rng, 1, 40);
-    size_t n = (size_t)pixels * channels;
+    size_t n = (size_t) pixels * channels;
     float *x = check_alloc (rng, n * 4);
-    float *y = check_alloc (rng, (size_t)channels * 4);
+    float *y = check_alloc (rng, (size_t) channels * 4);
     int ok = 1;
 
     for (size_t j = 0; j < n; j++)
-      x[j] = (float)qf_rng_uniform (rng) - 0.4f;
+      x[j] = (float) qf_rng_uniform (rng) - 0.4f;
     k->mean_f32 (x, y, pixels, channels);
     for (int c = 0; c < channels; c++) {
       float sum = 0;
 
       for (int p = 0; p < pixels; p++)
-        sum += x[(size_t)p * channels + c];
-      ok &= y[c] == sum / (float)pixels;
+        sum += x[(size_t) p * channels + c];
+      ok &= y[c] == sum / (float) pixels;
     }
     ok &= check_free (x, "x") & check_free (y, "y");
     if (!ok)

@@ -13,7 +13,7 @@ enum
   OC_STEP = 4, /* output channels of one block */
 };
 
-QF_DEFINE_FILL (fill_row, uint8_t, int16_t, (int16_t)(v - zero))
+QF_DEFINE_FILL (fill_row, uint8_t, int16_t, (int16_t) (v - zero))
 
 static size_t
 k_padded (const QfColumns *l)
@@ -24,7 +24,7 @@ k_padded (const QfColumns *l)
 static size_t
 oc_padded (const QfColumns *l)
 {
-  return ((size_t)l->oc + OC_STEP - 1) / OC_STEP * OC_STEP;
+  return ((size_t) l->oc + OC_STEP - 1) / OC_STEP * OC_STEP;
 }
 
 static int
@@ -42,7 +42,7 @@ QF_T (conv_s8_packed_size) (const QfConvShape *s)
     return QF_T (conv_dw_packed_size) (s);
   if (QF_T (conv_is_short) (s))
     return QF_T (conv_f32_packed_size) (s);
-  return (size_t)s->groups * oc_padded (&l) * k_padded (&l) * sizeof (int16_t);
+  return (size_t) s->groups * oc_padded (&l) * k_padded (&l) * sizeof (int16_t);
 }
 
 /* To [group][out_c rounded up][kx][ky][ic], zeros where rounded up. */
@@ -62,7 +62,7 @@ QF_T (conv_s8_pack) (const QfConvShape *s, const int8_t *w, void *packed)
   }
   memset (packed, 0, QF_T (conv_s8_packed_size) (s));
   for (int o = 0; o < s->out_c; o++) {
-    size_t slot = (size_t)(o / l.oc) * oc_padded (&l) + (size_t)(o % l.oc);
+    size_t slot = (size_t) (o / l.oc) * oc_padded (&l) + (size_t) (o % l.oc);
     int16_t *to = p + slot * k_padded (&l);
 
     for (int c = 0; c < l.ic; c++)
@@ -81,14 +81,14 @@ QF_T (conv_u8s8_scratch_size) (const QfConvShape *s)
     return QF_T (conv_dw_scratch_size) (s);
   if (QF_T (conv_is_short) (s))
     return QF_T (conv_f32_scratch_size) (s);
-  return ((size_t)l.rows * l.row + K_STEP) * sizeof (int16_t);
+  return ((size_t) l.rows * l.row + K_STEP) * sizeof (int16_t);
 }
 
 /* Products are within ±255·127 and two of them within 2^16: exact in 32 bits,
  * docs/numerics.md (4). */
 static inline void
 dot_2x4 (const int16_t *restrict x0, const int16_t *restrict x1,
-         const int16_t *restrict w, size_t n, int32_t *restrict sums)
+    const int16_t *restrict w, size_t n, int32_t *restrict sums)
 {
   const int16_t *w0 = w, *w1 = w + n, *w2 = w + 2 * n, *w3 = w + 3 * n;
   int32_t a0 = 0, a1 = 0, a2 = 0, a3 = 0, b0 = 0, b1 = 0, b2 = 0, b3 = 0;
@@ -118,47 +118,46 @@ dot_2x4 (const int16_t *restrict x0, const int16_t *restrict x1,
 /* @n windows of one row times one block of channels (@oc ≤ 4 are real). */
 static void
 row_block (const QfColumns *l, const int16_t *x, int n, const int16_t *w,
-           int oc, int32_t *acc, size_t acc_stride)
+    int oc, int32_t *acc, size_t acc_stride)
 {
   int32_t sums[2 * OC_STEP];
   size_t k = k_padded (l);
 
   for (int p = 0; p < n; p += 2) {
     int last = p + 1 == n; /* then its window is counted twice */
-    const int16_t *x0 = x + (size_t)p * l->pixel;
-    int32_t *to = acc + (size_t)p * acc_stride;
+    const int16_t *x0 = x + (size_t) p * l->pixel;
+    int32_t *to = acc + (size_t) p * acc_stride;
 
     dot_2x4 (x0, last ? x0 : x0 + l->pixel, w, k, sums);
     for (int i = 0; i < 2 - last; i++, to += acc_stride)
       if (oc == OC_STEP)
         memcpy (to, sums + i * OC_STEP, OC_STEP * sizeof *sums);
       else
-        memcpy (to, sums + i * OC_STEP, (size_t)oc * sizeof *sums);
+        memcpy (to, sums + i * OC_STEP, (size_t) oc * sizeof *sums);
   }
 }
 
 /* @rows rows of columns times one group's weights. */
 static void
 tile (const QfConvShape *s, const QfColumns *l, const int16_t *columns,
-      int rows, const int16_t *w, int32_t *acc)
+    int rows, const int16_t *w, int32_t *acc)
 {
   for (int p = 0; p < s->out_w; p += l->pixels) {
     int n = s->out_w - p < l->pixels ? s->out_w - p : l->pixels;
 
     for (int o = 0; o < l->oc; o += OC_STEP)
       for (int r = 0; r < rows; r++)
-        row_block (l, columns + (size_t)r * l->row + (size_t)p * l->pixel, n,
-                   w + (size_t)o * k_padded (l),
-                   l->oc - o < OC_STEP ? l->oc - o : OC_STEP,
-                   acc + ((size_t)r * s->out_w + p) * s->out_c + o,
-                   (size_t)s->out_c);
+        row_block (l, columns + (size_t) r * l->row + (size_t) p * l->pixel, n,
+            w + (size_t) o * k_padded (l),
+            l->oc - o < OC_STEP ? l->oc - o : OC_STEP,
+            acc + ((size_t) r * s->out_w + p) * s->out_c + o,
+            (size_t) s->out_c);
   }
 }
 
 void
 QF_T (conv_u8s8_s32) (const QfConvShape *s, const uint8_t *x, int x_zero,
-                      const void *packed, int32_t *acc, int row0, int row1,
-                      void *scratch)
+    const void *packed, int32_t *acc, int row0, int row1, void *scratch)
 {
   QfColumns l = qf_columns (s, sizeof (int16_t));
   int16_t *columns = scratch;
@@ -175,16 +174,16 @@ QF_T (conv_u8s8_s32) (const QfConvShape *s, const uint8_t *x, int x_zero,
     int rows = row1 - r < l.rows ? row1 - r : l.rows;
 
     /* read behind the last window, times zero weights */
-    memset (columns + (size_t)rows * l.row, 0, K_STEP * sizeof *columns);
+    memset (columns + (size_t) rows * l.row, 0, K_STEP * sizeof *columns);
     for (int g = 0; g < s->groups; g++) {
       const int16_t *w = packed;
 
       for (int i = 0; i < rows; i++)
-        fill_row (s, &l, x + (size_t)g * l.ic, x_zero, r + i,
-                  columns + (size_t)i * l.row);
+        fill_row (s, &l, x + (size_t) g * l.ic, x_zero, r + i,
+            columns + (size_t) i * l.row);
       tile (s, &l, columns, rows,
-            w + (size_t)g * oc_padded (&l) * k_padded (&l),
-            acc + (size_t)(r - row0) * s->out_w * s->out_c + (size_t)g * l.oc);
+          w + (size_t) g * oc_padded (&l) * k_padded (&l),
+          acc + (size_t) (r - row0) * s->out_w * s->out_c + (size_t) g * l.oc);
     }
   }
 }

@@ -9,28 +9,26 @@ size_t QF_T (conv_s8_packed_size) (const QfConvShape *s);
 void QF_T (conv_s8_pack) (const QfConvShape *s, const int8_t *w, void *packed);
 size_t QF_T (conv_u8s8_scratch_size) (const QfConvShape *s);
 void QF_T (conv_u8s8_s32) (const QfConvShape *s, const uint8_t *x, int x_zero,
-                           const void *packed, int32_t *acc, int row0, int row1,
-                           void *scratch);
+    const void *packed, int32_t *acc, int row0, int row1, void *scratch);
 
 /* The same for groups == in_c == out_c. */
 size_t QF_T (conv_dw_packed_size) (const QfConvShape *s);
 void QF_T (conv_dw_pack) (const QfConvShape *s, const int8_t *w, void *packed);
 size_t QF_T (conv_dw_scratch_size) (const QfConvShape *s);
 void QF_T (conv_dw_u8s8_s32) (const QfConvShape *s, const uint8_t *x,
-                              int x_zero, const void *packed, int32_t *acc,
-                              int row0, int row1, void *scratch);
+    int x_zero, const void *packed, int32_t *acc, int row0, int row1,
+    void *scratch);
 
 /* The same for short windows; sizes are those of conv_f32. */
 int QF_T (conv_is_short) (const QfConvShape *s);
-void QF_T (conv_short_pack) (const QfConvShape *s, const int8_t *w,
-                             void *packed);
+void QF_T (conv_short_pack) (
+    const QfConvShape *s, const int8_t *w, void *packed);
 void QF_T (conv_short) (const QfConvShape *s, const uint8_t *x, int x_zero,
-                        const void *packed, int32_t *acc, int row0, int row1,
-                        void *scratch);
+    const void *packed, int32_t *acc, int row0, int row1, void *scratch);
 
 size_t QF_T (conv_f32_packed_size) (const QfConvShape *s);
 void QF_T (conv_f32_pack) (const QfConvShape *s, const float *w, void *packed);
 size_t QF_T (conv_f32_scratch_size) (const QfConvShape *s);
 void QF_T (conv_f32) (const QfConvShape *s, const float *x, const void *packed,
-                      const float *bias, float lo, float hi, float *y, int row0,
-                      int row1, void *scratch);
+    const float *bias, float lo, float hi, float *y, int row0, int row1,
+    void *scratch);

@@ -19,8 +19,6 @@ enum
 
 typedef int32_t IntVec
     __attribute__ ((vector_size (4 * LANES), aligned (4), may_alias));
-typedef uint8_t ByteVec
-    __attribute__ ((vector_size (LANES), aligned (1), may_alias));
 
 typedef struct
 {
@@ -97,18 +95,17 @@ QF_T (conv_dw_scratch_size) (const QfConvShape *s)
 
 /* @n pixels of @lanes channels; the other lanes are 0. */
 static void
-copy_pixels (
-    const uint8_t *from, size_t step, int zero, int n, int lanes, float *to)
+copy_pixels (const uint8_t *restrict from, size_t step, int zero, int n,
+    int lanes, float *restrict to)
 {
-  for (int i = 0; i < n; i++, from += step, to += LANES)
-    if (lanes == LANES) {
-      IntVec v = __builtin_convertvector(*(const ByteVec *) from, IntVec);
-
-      *(QfVec *) to = __builtin_convertvector(v - zero, QfVec);
-    } else {
+  if (lanes == LANES)
+    for (int i = 0; i < n; i++, from += step, to += LANES)
+      for (int j = 0; j < LANES; j++)
+        to[j] = (float) (from[j] - zero);
+  else
+    for (int i = 0; i < n; i++, from += step, to += LANES)
       for (int j = 0; j < LANES; j++)
         to[j] = j < lanes ? (float) (from[j] - zero) : 0.0f;
-    }
 }
 
 static void

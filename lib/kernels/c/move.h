@@ -6,7 +6,6 @@
 #include "kernels/tier.h"
 
 void QF_T (transpose) (const void *x, int rows, int cols, size_t size, void *y,
-                       int col0, int col1);
+    int col0, int col1);
 void QF_T (resize_nearest) (const void *x, int in_w, int c, size_t size,
-                            int scale_h, int scale_w, void *y, int row0,
-                            int row1);
+    int scale_h, int scale_w, void *y, int row0, int row1);

@@ -6,4 +6,4 @@
 #include "kernels/tier.h"
 
 void QF_T (requant_s32_u8) (const QfRequant *r, const int32_t *acc, uint8_t *y,
-                            int pixels, int channels);
+    int pixels, int channels);

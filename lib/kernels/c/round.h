@@ -25,7 +25,7 @@ qf_to_code (float v, float lo, float hi, int zero)
 {
   v = v > lo ? v : lo;
   v = v < hi ? v : hi;
-  return (uint8_t)(qf_round_even (v) + zero);
+  return (uint8_t) (qf_round_even (v) + zero);
 }
 
 static inline float

@@ -28,17 +28,17 @@ typedef float QfVec
 /* Adds to sums[4][2·QF_LANES] at @sums; the second vector of weights starts at
  * @w + @second. @x: four windows. */
 static inline void
-qf_tile_f32 (const float *const *x, const float *w, size_t second, size_t k,
-             float *sums)
+qf_tile_f32 (
+    const float *const *x, const float *w, size_t second, size_t k, float *sums)
 {
   const float *x0 = x[0], *x1 = x[1], *x2 = x[2], *x3 = x[3];
-  QfVec *s = (QfVec *)sums;
+  QfVec *s = (QfVec *) sums;
   QfVec a0 = s[0], a1 = s[1], b0 = s[2], b1 = s[3];
   QfVec c0 = s[4], c1 = s[5], d0 = s[6], d1 = s[7];
 
   for (size_t i = 0; i < k; i++) {
-    QfVec w0 = *(const QfVec *)(w + i * QF_TILE_OC);
-    QfVec w1 = *(const QfVec *)(w + second + i * QF_TILE_OC);
+    QfVec w0 = *(const QfVec *) (w + i * QF_TILE_OC);
+    QfVec w1 = *(const QfVec *) (w + second + i * QF_TILE_OC);
 
     a0 += x0[i] * w0;
     a1 += x0[i] * w1;
