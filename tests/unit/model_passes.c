@@ -487,6 +487,73 @@ maybe_quantize (Maker *m, Item it)
   return it;
 }
 
+/* Multiples of 1/8 in −2 … 2. */
+static int
+exact_floats (Maker *m, const char *stem, int rank, const gint64 *dims)
+{
+  g_autofree char *name = fresh (m, stem);
+  int v = net_floats (m->g, name, rank, dims, 1);
+  float *x = qf_graph_value (m->g, v)->data;
+
+  for (gint64 i = 0; i < qf_value_elements (qf_graph_value (m->g, v)); i++)
+    x[i] = (float) (pick (m, 33) - 16) / 8;
+  return v;
+}
+
+/* Batch normalization without rounding: a variance of 1, ε = 0. */
+static QfNode *
+exact_batch_norm (Maker *m, const char *name, int x, int c)
+{
+  gint64 dims[1] = { c };
+  int in[5] = { x };
+  QfNode *n;
+
+  for (int i = 1; i < 5; i++)
+    in[i] = exact_floats (m, "p", 1, dims);
+  for (int i = 0; i < c; i++) {
+    ((float *) qf_graph_value (m->g, in[1])->data)[i] = power (m->rng, -1, 1);
+    ((float *) qf_graph_value (m->g, in[4])->data)[i] = 1;
+  }
+  n = qf_graph_add_node (m->g, QF_OP_BATCH_NORM, name, 5, in);
+  n->epsilon = 0;
+  return n;
+}
+
+/* A convolution that was not quantized. */
+static QfNode *
+float_conv (Maker *m, const char *name, int x, int c)
+{
+  int k = 1 + pick (m, 2);
+  gint64 dims[4] = { 2, c, k, k };
+  int in[3] = { x, exact_floats (m, "w", 4, dims),
+    exact_floats (m, "b", 1, dims) };
+  QfNode *n = qf_graph_add_node (m->g, QF_OP_CONV, name, 2 + pick (m, 2), in);
+
+  if (k == 2)
+    n->win.pad[0] = n->win.pad[1] = 1;
+  return n;
+}
+
+/* Flatten and a quantized Gemm at the end. */
+static void
+make_scores (Maker *m, Item it)
+{
+  Item flat = it;
+
+  if (it.scale == 0)
+    return;
+  flat.value = net_unary (m->g, QF_OP_FLATTEN, "flat", it.value)->out;
+  if (pick (m, 2))
+    flat = maybe_quantize (m, flat);
+  if (flat.scale == 0)
+    return;
+  flat.value = quantized_layer (m->g, m->rng, "gemm", flat.value, flat.scale,
+      it.c * it.h * it.w, 4, 0, QF_I8, pick (m, 2), (Bias) pick (m, 3))
+                   ->out;
+  flat = maybe_quantize (m, flat);
+  net_output (m->g, flat.value);
+}
+
 /* One node on @it, whose shape and scale follow; FALSE where it does not fit.
  */
 static gboolean
@@ -494,7 +561,7 @@ make_node (Maker *m, Item *it)
 {
   g_autofree char *name = fresh (m, "n");
   QfNode *n;
-  int kind = pick (m, 10), in[2];
+  int kind = pick (m, 13), in[2];
   Item other = g_array_index (m->items, Item, pick (m, (int) m->items->len));
 
   switch (kind) {
@@ -550,8 +617,21 @@ make_node (Maker *m, Item *it)
       n->axis = 1;
       it->c += other.c;
       break;
-    default:
+    case 9:
       n = net_unary (m->g, QF_OP_SIGMOID, name, it->value);
+      break;
+    case 10:
+      n = net_unary (m->g, QF_OP_GLOBAL_AVG_POOL, name, it->value);
+      it->h = it->w = 1;
+      break;
+    case 11:
+      n = exact_batch_norm (m, name, it->value, it->c);
+      break;
+    default:
+      if (it->scale == 0)
+        return FALSE;
+      n = float_conv (m, name, it->value, it->c);
+      it->c = 2;
       break;
   }
   it->value = n->out;
@@ -604,6 +684,8 @@ random_graph (guint64 seed)
     if (it.value != 0)
       net_output (m.g, it.value);
   }
+  make_scores (
+      &m, g_array_index (m.items, Item, pick (&m, (int) m.items->len)));
   g_array_unref (m.items);
   return m.g;
 }
