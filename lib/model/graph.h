@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * A graph is values (tensors with a name) and nodes (operators) in an order in
- * which every node comes after what it reads. onnx.c makes it from a file and
+ * which every node comes after what it reads. onnx_*.c makes it from a file and
  * writes it, passes.c rewrites it, the engine plans from it, the trainer builds
  * its layers from it. */
 #pragma once
@@ -16,28 +16,29 @@ G_BEGIN_DECLS
 
 /* Limits that validation enforces before anything is allocated. */
 #define QF_MAX_NODES 20000
+#define QF_MAX_ENDS 1000 /* graph inputs, and graph outputs */
 #define QF_MAX_DIM (1 << 20)
 #define QF_MAX_ELEMENTS (G_GINT64_CONSTANT (1) << 28) /* of one tensor */
-#define QF_MAX_WEIGHTS (G_GINT64_CONSTANT (1) << 29)  /* of all Conv and Gemm */
+#define QF_MAX_WEIGHTS (G_GINT64_CONSTANT (1) << 29)  /* of all layers */
 #define QF_MAX_STEP (1 << 15) /* of a window's stride, dilation, padding */
 
 typedef enum
 {
-  QF_OP_CONV, /* in: x, w [oc, ic/groups, kh, kw], bias or −1 */
+  QF_OP_CONV,       /* in: x, w [oc, ic/groups, kh, kw], bias or −1 */
   QF_OP_BATCH_NORM, /* in: x, γ, β, mean, variance; `epsilon` */
   QF_OP_RELU,
-  QF_OP_CLIP,    /* `lo`, `hi` (inputs of ONNX are folded into them) */
+  QF_OP_CLIP, /* `lo`, `hi` (inputs of ONNX are folded into them) */
   QF_OP_SIGMOID,
   QF_OP_ADD,
-  QF_OP_CONCAT,          /* `axis` */
-  QF_OP_MAX_POOL,        /* `win` */
+  QF_OP_CONCAT,   /* `axis` */
+  QF_OP_MAX_POOL, /* `win` */
   QF_OP_GLOBAL_AVG_POOL,
-  QF_OP_RESIZE_NEAREST,  /* `scale_h`, `scale_w`: whole numbers ≥ 1,
-                            asymmetric coordinates, floor */
-  QF_OP_GEMM,            /* y = x·wᵀ + b after normalization: w [out, in] */
-  QF_OP_FLATTEN,         /* `axis` */
-  QF_OP_QUANTIZE,        /* in: x, scale, zero (constants) */
-  QF_OP_DEQUANTIZE,      /* in: x, scale, zero (constants); `axis` */
+  QF_OP_RESIZE_NEAREST, /* `scale_h`, `scale_w`: whole numbers ≥ 1,
+                           asymmetric coordinates, floor */
+  QF_OP_GEMM,           /* y = x·wᵀ + b after normalization: w [out, in] */
+  QF_OP_FLATTEN,        /* `axis` */
+  QF_OP_QUANTIZE,       /* in: x, scale, zero (constants) */
+  QF_OP_DEQUANTIZE,     /* in: x, scale, zero (constants); `axis` */
   QF_N_OPS
 } QfOp;
 
@@ -75,19 +76,19 @@ typedef struct
 typedef struct
 {
   QfOp op;
-  char *name;      /* never NULL: made up from the output where missing */
+  char *name; /* never NULL: made up from the output where missing */
   int n_in;
-  int *in;         /* value numbers; −1: absent optional input */
-  int out;         /* the one value it makes */
-  QfWindow win;    /* Conv, MaxPool */
-  int axis;        /* Concat, Flatten, DequantizeLinear */
-  float epsilon;   /* BatchNormalization */
-  float lo, hi;    /* Clip; ±INFINITY where open */
+  int *in;              /* value numbers; −1: absent optional input */
+  int out;              /* the one value it makes */
+  QfWindow win;         /* Conv, MaxPool */
+  int axis;             /* Concat, Flatten, DequantizeLinear */
+  float epsilon;        /* BatchNormalization */
+  float lo, hi;         /* Clip; ±INFINITY where open */
   int scale_h, scale_w; /* Resize */
   QfActivation act;     /* fused */
   float act_lo, act_hi; /* fused, in real values */
-  float act_scale;      /* QF_ACT_SIGMOID on codes: quantization of the result */
-  int act_zero;         /* before the table, from its own QuantizeLinear */
+  float act_scale; /* QF_ACT_SIGMOID on codes: quantization of the result */
+  int act_zero;    /* before the table, from its own QuantizeLinear */
 } QfNode;
 
 typedef struct
@@ -126,18 +127,19 @@ void qf_graph_free (QfGraph *g);
 QfGraph *qf_graph_copy (const QfGraph *g);
 
 /** Adds a value. @name is copied; @rank −1: not known. Returns its number. */
-int qf_graph_add_value (QfGraph *g, const char *name, QfDType dtype, int rank,
-    const gint64 *dims);
+int qf_graph_add_value (
+    QfGraph *g, const char *name, QfDType dtype, int rank, const gint64 *dims);
 
 /** Adds a constant; @data is copied. */
 int qf_graph_add_constant (QfGraph *g, const char *name, QfDType dtype,
     int rank, const gint64 *dims, const void *data);
 
-/** Appends a node with one new output value (named @out_name, float32, shape not
- * known) and returns the node, so that the caller can set its attributes; its
- * window starts as 1x1, stride 1, no padding, one group. Node and output carry the same name. */
-QfNode *qf_graph_add_node (QfGraph *g, QfOp op, const char *out_name, int n_in,
-    const int *in);
+/** Appends a node with one new output value (named @out_name, float32, shape
+ * not known) and returns the node, so that the caller can set its attributes;
+ * its window starts as 1x1, stride 1, no padding, one group. Node and output
+ * carry the same name. */
+QfNode *qf_graph_add_node (
+    QfGraph *g, QfOp op, const char *out_name, int n_in, const int *in);
 
 /** ONNX's name of an operator, "Conv". */
 const char *qf_op_name (QfOp op);
@@ -148,26 +150,27 @@ const char *qf_op_name (QfOp op);
  * one place where a file's content is judged. */
 gboolean qf_graph_validate (QfGraph *g, GError **error);
 
-/** Rewrites for running; @g must be valid. Graph inputs and outputs keep number,
- * order and names; a float output that is dequantized last becomes the uint8
- * value itself, as an input is that is uint8 and followed by DequantizeLinear.
- * Dead nodes and values are dropped. What stays:
+/** Rewrites for running; @g must be valid. Graph inputs and outputs keep
+ * number, order and names; a float output that is dequantized last becomes the
+ * uint8 value itself, as an input is that is uint8 and followed by
+ * DequantizeLinear. Dead nodes and values are dropped. What stays:
  *
  * - QF_OP_CONV, QF_OP_GEMM: all in float32 with constant weights and bias; or x
- *   and result uint8, weights int8 (codes −127 … 127, `scales` one a channel) and
- *   the bias, if any, int32 at scale s_x·s_w. 255·Σ|w| + |bias| < 2^31.
+ *   and result uint8, weights int8 (codes −127 … 127, `scales` one a channel)
+ * and the bias, if any, int32 at scale s_x·s_w. 255·Σ|w| + |bias| < 2^31.
  * - QF_OP_ADD, QF_OP_GLOBAL_AVG_POOL: all float32 or all uint8.
  * - QF_OP_CONCAT, QF_OP_MAX_POOL, QF_OP_RESIZE_NEAREST, QF_OP_FLATTEN: all
  *   float32, or all uint8 with one scale and zero.
- * - QF_OP_RELU, QF_OP_CLIP, QF_OP_SIGMOID: float32, or uint8 to uint8 by a table
- *   (Clip with open bounds: from one scale to another).
+ * - QF_OP_RELU, QF_OP_CLIP, QF_OP_SIGMOID: float32, or uint8 to uint8 by a
+ * table (Clip with open bounds: from one scale to another).
  * - QF_OP_QUANTIZE float32 → uint8, QF_OP_DEQUANTIZE uint8 → float32 of
- *   activations only; their constants agree with the uint8 value's `scale`, `zero`.
+ *   activations only; their constants agree with the uint8 value's `scale`,
+ * `zero`.
  * - QF_OP_BATCH_NORM only in float32 on [1, C] that no Gemm makes.
  *
  * `act` QF_ACT_CLIP stands on Conv, Gemm and Add; QF_ACT_SIGMOID on Conv and
- * Gemm. Every uint8 activation has `scale` > 0. Where a group cannot be exact in
- * int32 or its weights are of another kind, it stays float32. */
+ * Gemm. Every uint8 activation has `scale` > 0. Where a group cannot be exact
+ * in int32 or its weights are of another kind, it stays float32. */
 gboolean qf_graph_fuse (QfGraph *g, GError **error);
 
 /** Multiply-accumulates of one run (Conv and Gemm). */

@@ -22,7 +22,7 @@ QfModel *qf_model_new (QfGraph *graph);
 void qf_value_free (gpointer value);
 void qf_node_free (gpointer node);
 
-/** Reads and writes the protobuf form (onnx.c). */
+/** Reads and writes the protobuf form (onnx_read.c, onnx_write.c). */
 QfModel *qf_onnx_read (const guint8 *bytes, gsize size, GError **error);
 GBytes *qf_onnx_write (const QfModel *model, GError **error);
 
@@ -59,12 +59,11 @@ gboolean qf_check_output (QfCheck *c, int value, GError **error);
 
 /** Sets "node 'name' (Op): message" and returns FALSE. */
 gboolean qf_node_error (GError **error, QfErrorCode code, const char *name,
-                        const char *op, const char *format, ...)
-    G_GNUC_PRINTF (5, 6);
+    const char *op, const char *format, ...) G_GNUC_PRINTF (5, 6);
 
 /** Reads scale and zero point of a per-tensor QuantizeLinear or
  * DequantizeLinear; FALSE where it has more than one scale. */
-gboolean qf_node_quantization (const QfGraph *g, const QfNode *n, float *scale,
-                               int *zero);
+gboolean qf_node_quantization (
+    const QfGraph *g, const QfNode *n, float *scale, int *zero);
 
 G_END_DECLS

@@ -9,8 +9,9 @@ G_BEGIN_DECLS
 
 typedef struct _QfModel QfModel;
 
-/** Reads an ONNX file of at most 1 GiB. Anything wrong with it is one error that
- * names the file. The file's content is validated before it decides any size. */
+/** Reads an ONNX file of at most 1 GiB. Anything wrong with it is one error
+ * that names the file. The file's content is validated before it decides any
+ * size. */
 QfModel *qf_model_load (const char *path, GError **error);
 
 /** The same from memory; @name is used in messages. */
@@ -25,12 +26,13 @@ GBytes *qf_model_to_bytes (const QfModel *model, GError **error);
 QfModel *qf_model_ref (QfModel *model);
 void qf_model_unref (QfModel *model);
 
-/** Value of a metadata key such as "qfuse.planes", or NULL. Owned by the model. */
+/** Value of a metadata key such as "qfuse.planes", or NULL. Owned by the model.
+ */
 const char *qf_model_get (const QfModel *model, const char *key);
 
 /** Metadata as a number; @fallback where it is absent or no finite number. */
-double qf_model_get_double (const QfModel *model, const char *key,
-    double fallback);
+double qf_model_get_double (
+    const QfModel *model, const char *key, double fallback);
 
 /** Sets a key (NULL removes it). Only before the model is shared. */
 void qf_model_set (QfModel *model, const char *key, const char *value);

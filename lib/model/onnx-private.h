@@ -49,12 +49,12 @@ int qf_onnx_data_type (QfDType dtype);
 gboolean qf_onnx_tensor_check (const Onnx__TensorProto *t, GError **error);
 
 /** Copies the elements of a tensor. */
-gboolean qf_onnx_tensor_read (const Onnx__TensorProto *t, QfOnnxConstant *out,
-                              GError **error);
+gboolean qf_onnx_tensor_read (
+    const Onnx__TensorProto *t, QfOnnxConstant *out, GError **error);
 
 /** The same for the attribute of a Constant node. */
-gboolean qf_onnx_attribute_read (const Onnx__AttributeProto *a,
-                                 QfOnnxConstant *out, GError **error);
+gboolean qf_onnx_attribute_read (
+    const Onnx__AttributeProto *a, QfOnnxConstant *out, GError **error);
 
 /** Swaps between the file's little endian and the machine's order. */
 void qf_onnx_swap (QfDType dtype, void *data, gsize n);
@@ -78,27 +78,63 @@ gboolean qf_onnx_is_constant (const QfOnnxReader *r, const char *name);
 
 /** Copies the constant @name. */
 gboolean qf_onnx_constant (const QfOnnxReader *r, const char *name,
-                           QfOnnxConstant *out, GError **error);
+    QfOnnxConstant *out, GError **error);
 
 /** Number of the value @name, which becomes part of the graph where it is a
  * constant; −1 with @error where nothing makes it. */
 int qf_onnx_value (QfOnnxReader *r, const char *name, GError **error);
 
-/** @stem + @suffix, or with a number where that name is taken. */
-char *qf_onnx_unique_name (const QfOnnxReader *r, const char *stem,
-                           const char *suffix);
+/** @stem + @suffix, or with a number where that name is taken. Take the
+ * output's name as the stem: those are different, so that trying takes no time.
+ */
+char *qf_onnx_unique_name (
+    const QfOnnxReader *r, const char *stem, const char *suffix);
 
 /** Adds a constant that the reader computed, under such a name. */
 int qf_onnx_add_constant (QfOnnxReader *r, const char *stem, const char *suffix,
-                          const QfOnnxConstant *k, GError **error);
+    const QfOnnxConstant *k, GError **error);
+
+/* ---- onnx_attributes.c -------------------------------------------------- */
+
+/** Sets @error, without the node's name, and is FALSE. */
+#define FAIL(code, ...)                                                        \
+  (g_set_error (error, QF_ERROR, code, __VA_ARGS__), FALSE)
+
+/** Name of a node, made up from its output where it has none. */
+const char *qf_onnx_node_name (const Onnx__NodeProto *node);
+
+/** Name of input @i, NULL where it is absent. */
+const char *qf_onnx_input_name (const Onnx__NodeProto *node, gsize i);
+
+const Onnx__AttributeProto *qf_onnx_find_attribute (
+    const Onnx__NodeProto *node, const char *name);
+
+/** These leave the value as it is where the node has no such attribute, and
+ * fail where it has another type or a number out of range. */
+gboolean qf_onnx_get_int (
+    const Onnx__NodeProto *node, const char *name, int *value, GError **error);
+gboolean qf_onnx_get_float (const Onnx__NodeProto *node, const char *name,
+    float *value, GError **error);
+gboolean qf_onnx_get_ints (const Onnx__NodeProto *node, const char *name, int n,
+    int *values, GError **error);
+
+/** Copies a text, @fallback where it is absent, into @text[32]. */
+gboolean qf_onnx_get_text (const Onnx__NodeProto *node, const char *name,
+    const char *fallback, char *text, GError **error);
+
+/** Fails unless the attribute is absent or @wanted. */
+gboolean qf_onnx_must_be (
+    const Onnx__NodeProto *node, const char *name, int wanted, GError **error);
+
+/* ---- onnx_gemm.c -------------------------------------------------------- */
+
+gboolean qf_onnx_read_gemm (
+    QfOnnxReader *r, const Onnx__NodeProto *node, QfNode **out, GError **error);
 
 /* ---- onnx_nodes.c ------------------------------------------------------- */
 
 /** Adds what @node stands for to the graph. */
-gboolean qf_onnx_read_node (QfOnnxReader *r, const Onnx__NodeProto *node,
-                            GError **error);
-
-/** Name of a node, made up from its output where it has none. */
-const char *qf_onnx_node_name (const Onnx__NodeProto *node);
+gboolean qf_onnx_read_node (
+    QfOnnxReader *r, const Onnx__NodeProto *node, GError **error);
 
 G_END_DECLS

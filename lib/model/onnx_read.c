@@ -42,52 +42,51 @@ budget_init (Budget *budget, ProtobufCAllocator *allocator, gsize size)
 gboolean
 qf_onnx_is_constant (const QfOnnxReader *r, const char *name)
 {
-  return g_hash_table_contains (r->tensors, name)
-         || g_hash_table_contains (r->attributes, name);
+  return g_hash_table_contains (r->tensors, name) ||
+      g_hash_table_contains (r->attributes, name);
 }
 
 gboolean
 qf_onnx_constant (const QfOnnxReader *r, const char *name, QfOnnxConstant *out,
-                  GError **error)
+    GError **error)
 {
   const Onnx__TensorProto *t = g_hash_table_lookup (r->tensors, name);
 
   return t ? qf_onnx_tensor_read (t, out, error)
-           : qf_onnx_attribute_read (g_hash_table_lookup (r->attributes, name),
-                                     out, error);
+           : qf_onnx_attribute_read (
+                 g_hash_table_lookup (r->attributes, name), out, error);
 }
 
 static gboolean
 name_taken (const QfOnnxReader *r, const char *name)
 {
-  return g_hash_table_contains (r->values, name)
-         || g_hash_table_contains (r->makers, name)
-         || qf_onnx_is_constant (r, name);
+  return g_hash_table_contains (r->values, name) ||
+      g_hash_table_contains (r->makers, name) || qf_onnx_is_constant (r, name);
 }
 
 static int
-add_constant (QfOnnxReader *r, const char *name, const QfOnnxConstant *k,
-              GError **error)
+add_constant (
+    QfOnnxReader *r, const char *name, const QfOnnxConstant *k, GError **error)
 {
   int v;
 
   if (k->n == 0) {
     g_set_error (error, QF_ERROR, QF_ERROR_FORMAT,
-                 "constant '%s' has no elements", name);
+        "constant '%s' has no elements", name);
     return -1;
   }
-  v = qf_graph_add_constant (r->graph, name, k->dtype, k->rank, k->dims,
-                             k->data);
+  v = qf_graph_add_constant (
+      r->graph, name, k->dtype, k->rank, k->dims, k->data);
   if (!qf_check_constant (&r->check, v, error))
     return -1;
-  g_hash_table_insert (r->values, qf_graph_value (r->graph, v)->name,
-                       GINT_TO_POINTER (v + 1));
+  g_hash_table_insert (
+      r->values, qf_graph_value (r->graph, v)->name, GINT_TO_POINTER (v + 1));
   return v;
 }
 
 char *
-qf_onnx_unique_name (const QfOnnxReader *r, const char *stem,
-                     const char *suffix)
+qf_onnx_unique_name (
+    const QfOnnxReader *r, const char *stem, const char *suffix)
 {
   char *name = g_strconcat (stem, suffix, NULL);
 
@@ -100,7 +99,7 @@ qf_onnx_unique_name (const QfOnnxReader *r, const char *stem,
 
 int
 qf_onnx_add_constant (QfOnnxReader *r, const char *stem, const char *suffix,
-                      const QfOnnxConstant *k, GError **error)
+    const QfOnnxConstant *k, GError **error)
 {
   g_autofree char *name = qf_onnx_unique_name (r, stem, suffix);
 
@@ -117,7 +116,7 @@ qf_onnx_value (QfOnnxReader *r, const char *name, GError **error)
     return v;
   if (!qf_onnx_is_constant (r, name)) {
     g_set_error (error, QF_ERROR, QF_ERROR_FORMAT,
-                 "it reads '%s', which nothing makes", name);
+        "it reads '%s', which nothing makes", name);
     return -1;
   }
   if (!qf_onnx_constant (r, name, &k, error))
@@ -156,8 +155,8 @@ check_texts (const Onnx__GraphProto *g, GError **error)
     for (gsize k = 0; ok && k < n->n_output; k++)
       ok = text_ok (n->output[k]);
     for (gsize k = 0; ok && k < n->n_attribute; k++)
-      ok = text_ok (n->attribute[k]->name)
-           && (!n->attribute[k]->t || text_ok (n->attribute[k]->t->name));
+      ok = text_ok (n->attribute[k]->name) &&
+          (!n->attribute[k]->t || text_ok (n->attribute[k]->t->name));
   }
   for (gsize i = 0; ok && i < g->n_initializer; i++)
     ok = text_ok (g->initializer[i]->name);
@@ -181,7 +180,7 @@ collect_constants (QfOnnxReader *r, const Onnx__GraphProto *g, GError **error)
       return FALSE;
     if (!g_hash_table_insert (r->tensors, t->name, t)) {
       g_set_error (error, QF_ERROR, QF_ERROR_FORMAT,
-                   "constant '%s' is there twice", t->name);
+          "constant '%s' is there twice", t->name);
       return FALSE;
     }
   }
@@ -194,11 +193,10 @@ collect_constants (QfOnnxReader *r, const Onnx__GraphProto *g, GError **error)
       return bad_file (error, "holds a Constant node without a value");
     if (n->attribute[0]->t && !qf_onnx_tensor_check (n->attribute[0]->t, error))
       return FALSE;
-    if (g_hash_table_contains (r->tensors, n->output[0])
-        || !g_hash_table_insert (r->attributes, n->output[0],
-                                 n->attribute[0])) {
+    if (g_hash_table_contains (r->tensors, n->output[0]) ||
+        !g_hash_table_insert (r->attributes, n->output[0], n->attribute[0])) {
       g_set_error (error, QF_ERROR, QF_ERROR_FORMAT,
-                   "constant '%s' is there twice", n->output[0]);
+          "constant '%s' is there twice", n->output[0]);
       return FALSE;
     }
   }
@@ -218,8 +216,7 @@ collect_makers (QfOnnxReader *r, const Onnx__GraphProto *g, GError **error)
       continue;
     if (n->n_output == 0 || !n->output[0][0]) {
       g_set_error (error, QF_ERROR, QF_ERROR_FORMAT,
-                   "node '%s' (%s) makes nothing", n->name ? n->name : "",
-                   n->op_type);
+          "node '%s' (%s) makes nothing", n->name ? n->name : "", n->op_type);
       return FALSE;
     }
     for (gsize k = 0; k < n->n_output; k++) {
@@ -227,8 +224,8 @@ collect_makers (QfOnnxReader *r, const Onnx__GraphProto *g, GError **error)
         continue;
       if (name_taken (r, n->output[k])) {
         g_set_error (error, QF_ERROR, QF_ERROR_FORMAT,
-                     "'%s' is made twice, the second time by node '%s' (%s)",
-                     n->output[k], qf_onnx_node_name (n), n->op_type);
+            "'%s' is made twice, the second time by node '%s' (%s)",
+            n->output[k], qf_onnx_node_name (n), n->op_type);
         return FALSE;
       }
       g_hash_table_insert (r->makers, n->output[k], GSIZE_TO_POINTER (i + 1));
@@ -248,7 +245,7 @@ enum
  * it needs. A node that is met while it is open closes a cycle. */
 static gboolean
 visit (const QfOnnxReader *r, const Onnx__GraphProto *g, guint first,
-       guint8 *state, gsize *next_input, GArray *order, GError **error)
+    guint8 *state, gsize *next_input, GArray *order, GError **error)
 {
   g_autoptr (GArray) stack = g_array_new (FALSE, FALSE, sizeof (guint));
 
@@ -267,8 +264,8 @@ visit (const QfOnnxReader *r, const Onnx__GraphProto *g, guint first,
       maker--;
       if (state[maker] == OPEN) {
         g_set_error (error, QF_ERROR, QF_ERROR_FORMAT,
-                     "the graph has a cycle through node '%s' (%s)",
-                     qf_onnx_node_name (n), n->op_type);
+            "the graph has a cycle through node '%s' (%s)",
+            qf_onnx_node_name (n), n->op_type);
         return FALSE;
       }
       g_array_append_val (stack, maker);
@@ -291,8 +288,8 @@ sort_nodes (const QfOnnxReader *r, const Onnx__GraphProto *g, GError **error)
   g_autofree gsize *next_input = g_new0 (gsize, g->n_node + 1);
 
   for (guint i = 0; i < g->n_node; i++)
-    if (state[i] == NEW && strcmp (g->node[i]->op_type, "Constant") != 0
-        && !visit (r, g, i, state, next_input, order, error))
+    if (state[i] == NEW && strcmp (g->node[i]->op_type, "Constant") != 0 &&
+        !visit (r, g, i, state, next_input, order, error))
       return NULL;
   return g_steal_pointer (&order);
 }
@@ -302,8 +299,8 @@ sort_nodes (const QfOnnxReader *r, const Onnx__GraphProto *g, GError **error)
 static gboolean
 read_input (QfOnnxReader *r, const Onnx__ValueInfoProto *info, GError **error)
 {
-  const Onnx__TypeProto__Tensor *type
-      = info->type ? info->type->tensor_type : NULL;
+  const Onnx__TypeProto__Tensor *type =
+      info->type ? info->type->tensor_type : NULL;
   gint64 dims[QF_MAX_RANK];
   QfDType dtype;
   int v;
@@ -312,13 +309,13 @@ read_input (QfOnnxReader *r, const Onnx__ValueInfoProto *info, GError **error)
     return bad_file (error, "has an input without a name");
   if (!type || !type->shape || type->shape->n_dim > QF_MAX_RANK) {
     g_set_error (error, QF_ERROR, QF_ERROR_UNSUPPORTED,
-                 "input '%s' has no shape of at most %d dimensions", info->name,
-                 QF_MAX_RANK);
+        "input '%s' has no shape of at most %d dimensions", info->name,
+        QF_MAX_RANK);
     return FALSE;
   }
   if (!qf_onnx_dtype (type->elem_type, &dtype)) {
     g_set_error (error, QF_ERROR, QF_ERROR_UNSUPPORTED,
-                 "input '%s' is neither uint8 nor float32", info->name);
+        "input '%s' is neither uint8 nor float32", info->name);
     return FALSE;
   }
   for (gsize i = 0; i < type->shape->n_dim; i++) {
@@ -328,11 +325,10 @@ read_input (QfOnnxReader *r, const Onnx__ValueInfoProto *info, GError **error)
     if (dims[i] > 0)
       continue;
     if (i > 0) {
-      g_set_error (
-          error, QF_ERROR, QF_ERROR_UNSUPPORTED,
+      g_set_error (error, QF_ERROR, QF_ERROR_UNSUPPORTED,
           "input '%s' has no fixed size in dimension %d%s%s%s; export the "
           "model with fixed sizes",
-          info->name, (int)i + 1,
+          info->name, (int) i + 1,
           text_ok (d->dim_param) && d->dim_param ? " ('" : "",
           text_ok (d->dim_param) && d->dim_param ? d->dim_param : "",
           text_ok (d->dim_param) && d->dim_param ? "')" : "");
@@ -340,16 +336,21 @@ read_input (QfOnnxReader *r, const Onnx__ValueInfoProto *info, GError **error)
     }
     dims[0] = 1; /* any batch */
   }
-  if (g_hash_table_contains (r->values, info->name)) {
-    g_set_error (error, QF_ERROR, QF_ERROR_FORMAT, "input '%s' is there twice",
-                 info->name);
+  if (r->graph->inputs->len == QF_MAX_ENDS) {
+    g_set_error (error, QF_ERROR, QF_ERROR_FORMAT, "has more than %d inputs",
+        QF_MAX_ENDS);
     return FALSE;
   }
-  v = qf_graph_add_value (r->graph, info->name, dtype, (int)type->shape->n_dim,
-                          dims);
+  if (g_hash_table_contains (r->values, info->name)) {
+    g_set_error (error, QF_ERROR, QF_ERROR_FORMAT, "input '%s' is there twice",
+        info->name);
+    return FALSE;
+  }
+  v = qf_graph_add_value (
+      r->graph, info->name, dtype, (int) type->shape->n_dim, dims);
   g_array_append_val (r->graph->inputs, v);
-  g_hash_table_insert (r->values, qf_graph_value (r->graph, v)->name,
-                       GINT_TO_POINTER (v + 1));
+  g_hash_table_insert (
+      r->values, qf_graph_value (r->graph, v)->name, GINT_TO_POINTER (v + 1));
   return qf_check_input (&r->check, v, error);
 }
 
@@ -358,20 +359,19 @@ static gboolean
 read_output (QfOnnxReader *r, const Onnx__ValueInfoProto *info, GError **error)
 {
   int v = GPOINTER_TO_INT (
-              g_hash_table_lookup (r->values, info->name ? info->name : ""))
-          - 1;
+              g_hash_table_lookup (r->values, info->name ? info->name : "")) -
+      1;
   QfValue *value;
 
   if (v < 0) {
     g_set_error (error, QF_ERROR, QF_ERROR_FORMAT,
-                 "output '%s' is made by no node",
-                 info->name ? info->name : "");
+        "output '%s' is made by no node", info->name ? info->name : "");
     return FALSE;
   }
   for (guint i = 0; i < r->graph->outputs->len; i++)
     if (g_array_index (r->graph->outputs, int, i) == v) {
       g_set_error (error, QF_ERROR, QF_ERROR_UNSUPPORTED,
-                   "output '%s' is another output's copy", info->name);
+          "output '%s' is another output's copy", info->name);
       return FALSE;
     }
   if (!qf_check_output (&r->check, v, error))
@@ -394,15 +394,20 @@ read_graph (QfOnnxReader *r, const Onnx__GraphProto *g, GError **error)
 
   if (g->n_node > QF_MAX_NODES) {
     g_set_error (error, QF_ERROR, QF_ERROR_FORMAT,
-                 "has %" G_GSIZE_FORMAT " nodes, at most %d are allowed",
-                 g->n_node, QF_MAX_NODES);
+        "has %" G_GSIZE_FORMAT " nodes, at most %d are allowed", g->n_node,
+        QF_MAX_NODES);
+    return FALSE;
+  }
+  if (g->n_output > QF_MAX_ENDS) {
+    g_set_error (error, QF_ERROR, QF_ERROR_FORMAT, "has more than %d outputs",
+        QF_MAX_ENDS);
     return FALSE;
   }
   if (!check_texts (g, error) || !collect_constants (r, g, error))
     return FALSE;
   for (gsize i = 0; i < g->n_input; i++)
-    if ((!g->input[i]->name || !qf_onnx_is_constant (r, g->input[i]->name))
-        && !read_input (r, g->input[i], error))
+    if ((!g->input[i]->name || !qf_onnx_is_constant (r, g->input[i]->name)) &&
+        !read_input (r, g->input[i], error))
       return FALSE;
   if (!collect_makers (r, g, error))
     return FALSE;
@@ -428,11 +433,11 @@ read_opset (QfOnnxReader *r, const Onnx__ModelProto *m, GError **error)
       continue;
     if (o->version < QF_ONNX_MIN_OPSET || o->version > QF_ONNX_MAX_OPSET) {
       g_set_error (error, QF_ERROR, QF_ERROR_UNSUPPORTED,
-                   "is of opset %" G_GINT64_FORMAT "; %d to %d are supported",
-                   o->version, QF_ONNX_MIN_OPSET, QF_ONNX_MAX_OPSET);
+          "is of opset %" G_GINT64_FORMAT "; %d to %d are supported",
+          o->version, QF_ONNX_MIN_OPSET, QF_ONNX_MAX_OPSET);
       return FALSE;
     }
-    r->opset = (int)o->version;
+    r->opset = (int) o->version;
     return TRUE;
   }
   return bad_file (error, "is no ONNX model: it names no operator set");

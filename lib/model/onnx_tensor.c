@@ -35,9 +35,12 @@ int
 qf_onnx_data_type (QfDType dtype)
 {
   static const int types[] = {
-    [QF_F32] = QF_ONNX_FLOAT, [QF_U8] = QF_ONNX_UINT8,
-    [QF_I8] = QF_ONNX_INT8,   [QF_I32] = QF_ONNX_INT32,
-    [QF_I64] = QF_ONNX_INT64, [QF_BOOL] = QF_ONNX_BOOL,
+    [QF_F32] = QF_ONNX_FLOAT,
+    [QF_U8] = QF_ONNX_UINT8,
+    [QF_I8] = QF_ONNX_INT8,
+    [QF_I32] = QF_ONNX_INT32,
+    [QF_I64] = QF_ONNX_INT64,
+    [QF_BOOL] = QF_ONNX_BOOL,
   };
 
   return types[dtype];
@@ -49,10 +52,10 @@ qf_onnx_swap (QfDType dtype, void *data, gsize n)
 #if G_BYTE_ORDER == G_BIG_ENDIAN
   if (qf_dtype_size (dtype) == 4)
     for (gsize i = 0; i < n; i++)
-      ((guint32 *)data)[i] = GUINT32_SWAP_LE_BE (((guint32 *)data)[i]);
+      ((guint32 *) data)[i] = GUINT32_SWAP_LE_BE (((guint32 *) data)[i]);
   if (qf_dtype_size (dtype) == 8)
     for (gsize i = 0; i < n; i++)
-      ((guint64 *)data)[i] = GUINT64_SWAP_LE_BE (((guint64 *)data)[i]);
+      ((guint64 *) data)[i] = GUINT64_SWAP_LE_BE (((guint64 *) data)[i]);
 #endif
 }
 
@@ -60,7 +63,7 @@ static gboolean
 bad_tensor (const Onnx__TensorProto *t, const char *what, GError **error)
 {
   g_set_error (error, QF_ERROR, QF_ERROR_FORMAT, "constant '%s' %s",
-               t->name ? t->name : "", what);
+      t->name ? t->name : "", what);
   return FALSE;
 }
 
@@ -105,18 +108,17 @@ qf_onnx_tensor_check (const Onnx__TensorProto *t, GError **error)
   if (n < 0)
     return bad_tensor (t, "has dimensions that are not allowed", error);
   if (t->has_data_location && t->data_location == 1) {
-    g_set_error (
-        error, QF_ERROR, QF_ERROR_UNSUPPORTED,
+    g_set_error (error, QF_ERROR, QF_ERROR_UNSUPPORTED,
         "constant '%s' is kept in another file; save the model as one file",
         t->name ? t->name : "");
     return FALSE;
   }
   if (!qf_onnx_dtype (t->data_type, &dtype))
     return TRUE;
-  if (t->has_raw_data ? t->raw_data.len != (gsize)n * qf_dtype_size (dtype)
-                      : typed_elements (t, dtype) != (gsize)n)
-    return bad_tensor (t, "does not have the length that its shape asks for",
-                       error);
+  if (t->has_raw_data ? t->raw_data.len != (gsize) n * qf_dtype_size (dtype)
+                      : typed_elements (t, dtype) != (gsize) n)
+    return bad_tensor (
+        t, "does not have the length that its shape asks for", error);
   return TRUE;
 }
 
@@ -130,36 +132,36 @@ narrow (const Onnx__TensorProto *t, QfDType dtype, guint8 *out, GError **error)
   for (gsize i = 0; i < t->n_int32_data; i++) {
     if (t->int32_data[i] < lo || t->int32_data[i] > hi)
       return bad_tensor (t, "holds a number outside its type", error);
-    out[i] = (guint8)t->int32_data[i];
+    out[i] = (guint8) t->int32_data[i];
   }
   return TRUE;
 }
 
 gboolean
-qf_onnx_tensor_read (const Onnx__TensorProto *t, QfOnnxConstant *out,
-                     GError **error)
+qf_onnx_tensor_read (
+    const Onnx__TensorProto *t, QfOnnxConstant *out, GError **error)
 {
   gsize bytes;
 
   if (!qf_onnx_dtype (t->data_type, &out->dtype)) {
     g_set_error (error, QF_ERROR, QF_ERROR_UNSUPPORTED,
-                 "constant '%s' has an element type (%d) that is not supported",
-                 t->name ? t->name : "", t->data_type);
+        "constant '%s' has an element type (%d) that is not supported",
+        t->name ? t->name : "", t->data_type);
     return FALSE;
   }
   if (!qf_onnx_tensor_check (t, error))
     return FALSE;
-  out->rank = (int)t->n_dims;
+  out->rank = (int) t->n_dims;
   for (int i = 0; i < out->rank; i++)
     out->dims[i] = t->dims[i];
   out->n = count_elements (t);
-  bytes = (gsize)out->n * qf_dtype_size (out->dtype);
+  bytes = (gsize) out->n * qf_dtype_size (out->dtype);
   out->data = g_malloc0 (MAX (bytes, 1));
   if (bytes == 0)
     return TRUE;
   if (t->has_raw_data) {
     memcpy (out->data, t->raw_data.data, bytes);
-    qf_onnx_swap (out->dtype, out->data, (gsize)out->n);
+    qf_onnx_swap (out->dtype, out->data, (gsize) out->n);
   } else if (out->dtype == QF_F32) {
     memcpy (out->data, t->float_data, bytes);
   } else if (out->dtype == QF_I64) {
@@ -174,8 +176,8 @@ qf_onnx_tensor_read (const Onnx__TensorProto *t, QfOnnxConstant *out,
 }
 
 gboolean
-qf_onnx_attribute_read (const Onnx__AttributeProto *a, QfOnnxConstant *out,
-                        GError **error)
+qf_onnx_attribute_read (
+    const Onnx__AttributeProto *a, QfOnnxConstant *out, GError **error)
 {
   const void *data = NULL;
 
@@ -192,27 +194,27 @@ qf_onnx_attribute_read (const Onnx__AttributeProto *a, QfOnnxConstant *out,
   } else if (g_strcmp0 (a->name, "value_floats") == 0) {
     out->dtype = QF_F32;
     out->rank = 1;
-    out->n = (gint64)a->n_floats;
+    out->n = (gint64) a->n_floats;
     data = a->floats;
   } else if (g_strcmp0 (a->name, "value_ints") == 0) {
     out->dtype = QF_I64;
     out->rank = 1;
-    out->n = (gint64)a->n_ints;
+    out->n = (gint64) a->n_ints;
     data = a->ints;
   } else {
     g_set_error (error, QF_ERROR, QF_ERROR_UNSUPPORTED,
-                 "a Constant node holds '%s', which is not supported",
-                 a->name ? a->name : "");
+        "a Constant node holds '%s', which is not supported",
+        a->name ? a->name : "");
     return FALSE;
   }
   if (out->n > QF_MAX_DIM) {
     g_set_error (error, QF_ERROR, QF_ERROR_FORMAT,
-                 "a Constant node has more than %d elements", QF_MAX_DIM);
+        "a Constant node has more than %d elements", QF_MAX_DIM);
     return FALSE;
   }
   out->dims[0] = out->n;
-  out->data = g_malloc0 (MAX ((gsize)out->n * qf_dtype_size (out->dtype), 1));
+  out->data = g_malloc0 (MAX ((gsize) out->n * qf_dtype_size (out->dtype), 1));
   if (out->n)
-    memcpy (out->data, data, (gsize)out->n * qf_dtype_size (out->dtype));
+    memcpy (out->data, data, (gsize) out->n * qf_dtype_size (out->dtype));
   return TRUE;
 }

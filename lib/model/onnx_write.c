@@ -23,7 +23,7 @@ keep (Writer *w, gpointer p)
   return p;
 }
 
-#define KEEP_NEW(w, type, n) ((type *)keep (w, g_new0 (type, (n) + 1)))
+#define KEEP_NEW(w, type, n) ((type *) keep (w, g_new0 (type, (n) + 1)))
 
 static char *
 unique_name (Writer *w, const char *stem, const char *suffix)
@@ -40,7 +40,7 @@ unique_name (Writer *w, const char *stem, const char *suffix)
 
 static void
 add_initializer (Writer *w, char *name, QfDType dtype, int rank,
-                 const gint64 *dims, void *data, gsize n)
+    const gint64 *dims, void *data, gsize n)
 {
   Onnx__TensorProto *t = KEEP_NEW (w, Onnx__TensorProto, 1);
 
@@ -48,8 +48,8 @@ add_initializer (Writer *w, char *name, QfDType dtype, int rank,
   t->name = name;
   t->has_data_type = TRUE;
   t->data_type = qf_onnx_data_type (dtype);
-  t->n_dims = (gsize)rank;
-  t->dims = keep (w, g_memdup2 (dims, (gsize)rank * sizeof *dims));
+  t->n_dims = (gsize) rank;
+  t->dims = keep (w, g_memdup2 (dims, (gsize) rank * sizeof *dims));
   t->has_raw_data = TRUE;
   t->raw_data.len = n * qf_dtype_size (dtype);
   t->raw_data.data = data;
@@ -63,13 +63,13 @@ add_initializer (Writer *w, char *name, QfDType dtype, int rank,
 /* A small float constant that the graph holds as an attribute. */
 static char *
 add_floats (Writer *w, const char *stem, const char *suffix, int rank, int n,
-            const float *x)
+    const float *x)
 {
   char *name = unique_name (w, stem, suffix);
   gint64 dims[1] = { n };
 
   add_initializer (w, name, QF_F32, rank, dims,
-                   keep (w, g_memdup2 (x, (gsize)n * sizeof *x)), (gsize)n);
+      keep (w, g_memdup2 (x, (gsize) n * sizeof *x)), (gsize) n);
   return name;
 }
 
@@ -81,7 +81,7 @@ add_attribute (Writer *w, Onnx__NodeProto *node, const char *name, int type)
   Onnx__AttributeProto *a = KEEP_NEW (w, Onnx__AttributeProto, 1);
 
   onnx__attribute_proto__init (a);
-  a->name = (char *)name;
+  a->name = (char *) name;
   a->has_type = TRUE;
   a->type = type;
   if (!node->attribute) /* room for the most that a node has */
@@ -110,11 +110,11 @@ add_float (Writer *w, Onnx__NodeProto *node, const char *name, float value)
 
 static void
 add_ints (Writer *w, Onnx__NodeProto *node, const char *name, int n,
-          const int *values)
+    const int *values)
 {
   Onnx__AttributeProto *a = add_attribute (w, node, name, QF_ONNX_ATTR_INTS);
 
-  a->n_ints = (gsize)n;
+  a->n_ints = (gsize) n;
   a->ints = KEEP_NEW (w, gint64, n);
   for (int i = 0; i < n; i++)
     a->ints[i] = values[i];
@@ -127,7 +127,7 @@ add_text (Writer *w, Onnx__NodeProto *node, const char *name, const char *text)
 
   a->has_s = TRUE;
   a->s.len = strlen (text);
-  a->s.data = (guint8 *)text;
+  a->s.data = (guint8 *) text;
 }
 
 /* ---- nodes -------------------------------------------------------------- */
@@ -148,11 +148,11 @@ write_clip (Writer *w, Onnx__NodeProto *node, const QfNode *n)
 {
   node->n_input = 3;
   node->input[1] = isinf (n->lo)
-                       ? (char *)""
-                       : add_floats (w, n->name, "_min", 0, 1, &n->lo);
+      ? (char *) ""
+      : add_floats (w, node->output[0], "_min", 0, 1, &n->lo);
   node->input[2] = isinf (n->hi)
-                       ? (char *)""
-                       : add_floats (w, n->name, "_max", 0, 1, &n->hi);
+      ? (char *) ""
+      : add_floats (w, node->output[0], "_max", 0, 1, &n->hi);
   while (node->input[node->n_input - 1][0] == '\0')
     node->n_input--;
 }
@@ -160,11 +160,11 @@ write_clip (Writer *w, Onnx__NodeProto *node, const QfNode *n)
 static void
 write_resize (Writer *w, Onnx__NodeProto *node, const QfNode *n)
 {
-  float scales[4] = { 1, 1, (float)n->scale_h, (float)n->scale_w };
+  float scales[4] = { 1, 1, (float) n->scale_h, (float) n->scale_w };
 
   node->n_input = 3;
-  node->input[1] = (char *)"";
-  node->input[2] = add_floats (w, n->name, "_scales", 1, 4, scales);
+  node->input[1] = (char *) "";
+  node->input[2] = add_floats (w, node->output[0], "_scales", 1, 4, scales);
   add_text (w, node, "mode", "nearest");
   add_text (w, node, "coordinate_transformation_mode", "asymmetric");
   add_text (w, node, "nearest_mode", "floor");
@@ -211,12 +211,12 @@ write_node (Writer *w, const QfNode *n)
 
   onnx__node_proto__init (node);
   node->name = n->name;
-  node->op_type = (char *)qf_op_name (n->op);
-  node->n_input = (gsize)n->n_in;
+  node->op_type = (char *) qf_op_name (n->op);
+  node->n_input = (gsize) n->n_in;
   node->input = KEEP_NEW (w, char *, n->n_in + 3); /* Clip, Resize add some */
   for (int i = 0; i < n->n_in; i++)
-    node->input[i]
-        = n->in[i] < 0 ? (char *)"" : qf_graph_value (w->graph, n->in[i])->name;
+    node->input[i] =
+        n->in[i] < 0 ? (char *) "" : qf_graph_value (w->graph, n->in[i])->name;
   node->n_output = 1;
   node->output = KEEP_NEW (w, char *, 1);
   node->output[0] = qf_graph_value (w->graph, n->out)->name;
@@ -231,8 +231,8 @@ write_node (Writer *w, const QfNode *n)
 static Onnx__ValueInfoProto **
 write_ends (Writer *w, const GArray *ends)
 {
-  Onnx__ValueInfoProto **infos
-      = KEEP_NEW (w, Onnx__ValueInfoProto *, ends->len);
+  Onnx__ValueInfoProto **infos =
+      KEEP_NEW (w, Onnx__ValueInfoProto *, ends->len);
 
   for (guint i = 0; i < ends->len; i++) {
     const QfValue *v = qf_graph_value (w->graph, g_array_index (ends, int, i));
@@ -253,8 +253,8 @@ write_ends (Writer *w, const GArray *ends)
     tensor->shape = shape;
     shape->dim = KEEP_NEW (w, Onnx__TensorShapeProto__Dimension *, v->rank);
     for (int k = 0; k < v->rank; k++) {
-      Onnx__TensorShapeProto__Dimension *d
-          = KEEP_NEW (w, Onnx__TensorShapeProto__Dimension, 1);
+      Onnx__TensorShapeProto__Dimension *d =
+          KEEP_NEW (w, Onnx__TensorShapeProto__Dimension, 1);
 
       onnx__tensor_shape_proto__dimension__init (d);
       d->has_dim_value = TRUE;
@@ -273,9 +273,9 @@ write_graph (Writer *w, Onnx__GraphProto *out)
   g_autofree guint8 *used = g_malloc0 (g->values->len + 1);
 
   for (guint i = 0; i < g->values->len; i++)
-    g_hash_table_add (w->names, qf_graph_value (g, (int)i)->name);
+    g_hash_table_add (w->names, qf_graph_value (g, (int) i)->name);
   for (guint i = 0; i < g->nodes->len; i++) {
-    const QfNode *n = qf_graph_node (g, (int)i);
+    const QfNode *n = qf_graph_node (g, (int) i);
 
     for (int k = 0; k < n->n_in; k++)
       if (n->in[k] >= 0)
@@ -283,18 +283,18 @@ write_graph (Writer *w, Onnx__GraphProto *out)
     write_node (w, n);
   }
   for (guint i = 0; i < g->values->len; i++) {
-    QfValue *v = qf_graph_value (g, (int)i);
+    QfValue *v = qf_graph_value (g, (int) i);
 
     if (v->data && used[i])
       add_initializer (w, v->name, v->dtype, v->rank, v->dims, v->data,
-                       (gsize)qf_value_elements (v));
+          (gsize) qf_value_elements (v));
   }
   onnx__graph_proto__init (out);
-  out->name = (char *)"qfuse";
+  out->name = (char *) "qfuse";
   out->n_node = w->nodes->len;
-  out->node = (Onnx__NodeProto **)w->nodes->pdata;
+  out->node = (Onnx__NodeProto **) w->nodes->pdata;
   out->n_initializer = w->initializers->len;
-  out->initializer = (Onnx__TensorProto **)w->initializers->pdata;
+  out->initializer = (Onnx__TensorProto **) w->initializers->pdata;
   out->n_input = g->inputs->len;
   out->input = write_ends (w, g->inputs);
   out->n_output = g->outputs->len;
@@ -309,12 +309,12 @@ write_metadata (Writer *w, const QfModel *model, Onnx__ModelProto *out)
 
   out->metadata_props = KEEP_NEW (w, Onnx__StringStringEntryProto *, n);
   for (GList *l = keys; l; l = l->next) {
-    Onnx__StringStringEntryProto *p
-        = KEEP_NEW (w, Onnx__StringStringEntryProto, 1);
+    Onnx__StringStringEntryProto *p =
+        KEEP_NEW (w, Onnx__StringStringEntryProto, 1);
 
     onnx__string_string_entry_proto__init (p);
     p->key = l->data;
-    p->value = (char *)qf_model_get (model, l->data);
+    p->value = (char *) qf_model_get (model, l->data);
     out->metadata_props[out->n_metadata_props++] = p;
   }
   g_list_free (keys);
@@ -324,14 +324,13 @@ static GBytes *
 pack (const Onnx__ModelProto *m, GError **error)
 {
   gsize size = onnx__model_proto__get_packed_size (m);
-  guint8 *bytes = size > (gsize)1 << 30 ? NULL : g_try_malloc (size);
+  guint8 *bytes = size > (gsize) 1 << 30 ? NULL : g_try_malloc (size);
 
   if (!bytes) {
     g_set_error (error, QF_ERROR, QF_ERROR_FAILED,
-                 "the model would take %" G_GSIZE_FORMAT
-                 " bytes; at most 1 GiB, and "
-                 "the free memory, can be written",
-                 size);
+        "the model would take %" G_GSIZE_FORMAT " bytes; at most 1 GiB, and "
+        "the free memory, can be written",
+        size);
     return NULL;
   }
   onnx__model_proto__pack (m, bytes);
@@ -345,13 +344,13 @@ check_unfused (const QfGraph *g, GError **error)
   gboolean fused = FALSE;
 
   for (guint i = 0; i < g->values->len; i++)
-    fused |= qf_graph_value (g, (int)i)->scale != 0
-             || qf_graph_value (g, (int)i)->scales;
+    fused |= qf_graph_value (g, (int) i)->scale != 0 ||
+        qf_graph_value (g, (int) i)->scales;
   for (guint i = 0; i < g->nodes->len; i++)
-    fused |= qf_graph_node (g, (int)i)->act != QF_ACT_NONE;
+    fused |= qf_graph_node (g, (int) i)->act != QF_ACT_NONE;
   if (fused)
     g_set_error (error, QF_ERROR, QF_ERROR_ARGUMENT,
-                 "a graph that was fused for running cannot be written");
+        "a graph that was fused for running cannot be written");
   return !fused;
 }
 
@@ -373,8 +372,8 @@ qf_onnx_write (const QfModel *model, GError **error)
   w.names = g_hash_table_new (g_str_hash, g_str_equal);
   m.has_ir_version = TRUE;
   m.ir_version = QF_ONNX_IR;
-  m.producer_name = (char *)"qfuse";
-  opset.domain = (char *)"";
+  m.producer_name = (char *) "qfuse";
+  opset.domain = (char *) "";
   opset.has_version = TRUE;
   opset.version = QF_ONNX_OPSET;
   m.n_opset_import = 1;

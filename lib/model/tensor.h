@@ -16,8 +16,8 @@ typedef enum
   QF_BOOL
 } QfDType;
 
-/** Order of the elements in memory. Constants and the graph's inputs are NCHW as
- * in ONNX; what an engine computes is NHWC (channels last). */
+/** Order of the elements in memory. Constants and the graph's inputs are NCHW
+ * as in ONNX; what an engine computes is NHWC (channels last). */
 typedef enum
 {
   QF_NCHW,

@@ -7,7 +7,7 @@
 
 gboolean
 qf_node_error (GError **error, QfErrorCode code, const char *name,
-               const char *op, const char *format, ...)
+    const char *op, const char *format, ...)
 {
   g_autofree char *text = NULL;
   va_list args;
@@ -20,11 +20,11 @@ qf_node_error (GError **error, QfErrorCode code, const char *name,
 }
 
 #define BAD(n, ...)                                                            \
-  qf_node_error (error, QF_ERROR_FORMAT, (n)->name, qf_op_name ((n)->op),      \
-                 __VA_ARGS__)
+  qf_node_error (                                                              \
+      error, QF_ERROR_FORMAT, (n)->name, qf_op_name ((n)->op), __VA_ARGS__)
 #define UNSUPPORTED(n, ...)                                                    \
   qf_node_error (error, QF_ERROR_UNSUPPORTED, (n)->name, qf_op_name ((n)->op), \
-                 __VA_ARGS__)
+      __VA_ARGS__)
 
 void
 qf_check_init (QfCheck *c, QfGraph *graph)
@@ -43,8 +43,8 @@ qf_check_clear (QfCheck *c)
 QfOrigin
 qf_check_origin (const QfCheck *c, int value)
 {
-  return (guint)value < c->origin->len ? c->origin->data[value]
-                                       : QF_FROM_NOTHING;
+  return (guint) value < c->origin->len ? c->origin->data[value]
+                                        : QF_FROM_NOTHING;
 }
 
 static void
@@ -52,9 +52,9 @@ set_origin (QfCheck *c, int value, QfOrigin origin)
 {
   static const guint8 nothing[64];
 
-  while (c->origin->len <= (guint)value)
+  while (c->origin->len <= (guint) value)
     g_byte_array_append (c->origin, nothing, sizeof nothing);
-  c->origin->data[value] = (guint8)origin;
+  c->origin->data[value] = (guint8) origin;
 }
 
 /* Dims of 1 … QF_MAX_DIM, at most QF_MAX_ELEMENTS together. */
@@ -91,12 +91,11 @@ qf_check_constant (QfCheck *c, int value, GError **error)
   const QfValue *v = qf_graph_value (c->graph, value);
 
   if (!dims_allowed (v->rank, v->dims)) {
-    g_autofree char *dims
-        = dims_text (CLAMP (v->rank, 0, QF_MAX_RANK), v->dims);
+    g_autofree char *dims =
+        dims_text (CLAMP (v->rank, 0, QF_MAX_RANK), v->dims);
 
     g_set_error (error, QF_ERROR, QF_ERROR_FORMAT,
-                 "constant '%s' has a shape that is not allowed: %s", v->name,
-                 dims);
+        "constant '%s' has a shape that is not allowed: %s", v->name, dims);
     return FALSE;
   }
   if (v->dtype == QF_F32) {
@@ -106,7 +105,7 @@ qf_check_constant (QfCheck *c, int value, GError **error)
     for (gint64 i = 0; i < n; i++)
       if (!isfinite (x[i])) {
         g_set_error (error, QF_ERROR, QF_ERROR_FORMAT, "constant '%s' holds %s",
-                     v->name, isnan (x[i]) ? "NaN" : "an infinite number");
+            v->name, isnan (x[i]) ? "NaN" : "an infinite number");
         return FALSE;
       }
   }
@@ -120,18 +119,17 @@ qf_check_input (QfCheck *c, int value, GError **error)
   const QfValue *v = qf_graph_value (c->graph, value);
 
   if (v->data || qf_check_origin (c, value) != QF_FROM_NOTHING) {
-    g_set_error (error, QF_ERROR, QF_ERROR_FORMAT, "input '%s' is made twice",
-                 v->name);
+    g_set_error (
+        error, QF_ERROR, QF_ERROR_FORMAT, "input '%s' is made twice", v->name);
     return FALSE;
   }
   if (v->dtype != QF_F32 && v->dtype != QF_U8) {
     g_set_error (error, QF_ERROR, QF_ERROR_UNSUPPORTED,
-                 "input '%s' is neither uint8 nor float32", v->name);
+        "input '%s' is neither uint8 nor float32", v->name);
     return FALSE;
   }
   if (v->rank != 4 && v->rank != 2) {
-    g_set_error (
-        error, QF_ERROR, QF_ERROR_UNSUPPORTED,
+    g_set_error (error, QF_ERROR, QF_ERROR_UNSUPPORTED,
         "input '%s' has %d dimensions; 4 (batch, channels, rows, columns) or "
         "2 are supported",
         v->name, v->rank);
@@ -141,16 +139,14 @@ qf_check_input (QfCheck *c, int value, GError **error)
     g_autofree char *dims = dims_text (v->rank, v->dims);
 
     g_set_error (error, QF_ERROR, QF_ERROR_FORMAT,
-                 "input '%s' has a shape that is not allowed: %s", v->name,
-                 dims);
+        "input '%s' has a shape that is not allowed: %s", v->name, dims);
     return FALSE;
   }
   if (v->dims[0] != 1) {
     g_set_error (error, QF_ERROR, QF_ERROR_UNSUPPORTED,
-                 "input '%s' holds %" G_GINT64_FORMAT
-                 " images; export the model for "
-                 "one image a run",
-                 v->name, v->dims[0]);
+        "input '%s' holds %" G_GINT64_FORMAT " images; export the model for "
+        "one image a run",
+        v->name, v->dims[0]);
     return FALSE;
   }
   set_origin (c, value, QF_FROM_COMPUTATION);
@@ -165,19 +161,19 @@ qf_check_output (QfCheck *c, int value, GError **error)
 
   if (qf_check_origin (c, value) == QF_FROM_NOTHING) {
     g_set_error (error, QF_ERROR, QF_ERROR_FORMAT,
-                 "output '%s' is made by no node", v->name);
+        "output '%s' is made by no node", v->name);
     return FALSE;
   }
   for (guint i = 0; i < inputs->len; i++)
     if (g_array_index (inputs, int, i) == value) {
       g_set_error (error, QF_ERROR, QF_ERROR_UNSUPPORTED,
-                   "output '%s' is an input at once", v->name);
+          "output '%s' is an input at once", v->name);
       return FALSE;
     }
-  if (qf_check_origin (c, value) != QF_FROM_COMPUTATION
-      || (v->dtype != QF_F32 && v->dtype != QF_U8)) {
+  if (qf_check_origin (c, value) != QF_FROM_COMPUTATION ||
+      (v->dtype != QF_F32 && v->dtype != QF_U8)) {
     g_set_error (error, QF_ERROR, QF_ERROR_UNSUPPORTED,
-                 "output '%s' is no computed uint8 or float32 value", v->name);
+        "output '%s' is no computed uint8 or float32 value", v->name);
     return FALSE;
   }
   return TRUE;
@@ -187,15 +183,15 @@ qf_check_output (QfCheck *c, int value, GError **error)
 
 static gboolean
 set_shape (QfCheck *c, const QfNode *n, QfDType dtype, int rank,
-           const gint64 *dims, GError **error)
+    const gint64 *dims, GError **error)
 {
   QfValue *out = qf_graph_value (c->graph, n->out);
 
   if (!dims_allowed (rank, dims)) {
     g_autofree char *text = dims_text (rank, dims);
 
-    return BAD (n, "its result would have the shape %s, which is not allowed",
-                text);
+    return BAD (
+        n, "its result would have the shape %s, which is not allowed", text);
   }
   out->dtype = dtype;
   out->rank = rank;
@@ -207,25 +203,25 @@ set_shape (QfCheck *c, const QfNode *n, QfDType dtype, int rank,
 /* Input @i as a computed value of @rank dimensions (0: any). */
 static const QfValue *
 computed (QfCheck *c, const QfNode *n, int i, int rank, gboolean codes_too,
-          GError **error)
+    GError **error)
 {
   const QfValue *v = qf_graph_value (c->graph, n->in[i]);
 
   if (qf_check_origin (c, n->in[i]) != QF_FROM_COMPUTATION) {
     UNSUPPORTED (n,
-                 "'%s' is a constant where only a computed value is "
-                 "supported",
-                 v->name);
+        "'%s' is a constant where only a computed value is "
+        "supported",
+        v->name);
     return NULL;
   }
-  if (v->dtype != QF_F32
-      && !(codes_too && (v->dtype == QF_U8 || v->dtype == QF_I8))) {
+  if (v->dtype != QF_F32 &&
+      !(codes_too && (v->dtype == QF_U8 || v->dtype == QF_I8))) {
     UNSUPPORTED (n, "the type of '%s' is not supported here", v->name);
     return NULL;
   }
   if (rank && v->rank != rank) {
     UNSUPPORTED (n, "'%s' has %d dimensions, only %d are supported", v->name,
-                 v->rank, rank);
+        v->rank, rank);
     return NULL;
   }
   return v;
@@ -239,8 +235,8 @@ weights (QfCheck *c, const QfNode *n, int i, int rank, GError **error)
   const QfValue *v = qf_graph_value (c->graph, n->in[i]);
 
   if (qf_check_origin (c, n->in[i]) == QF_FROM_COMPUTATION) {
-    UNSUPPORTED (n, "'%s' is computed where only a constant is supported",
-                 v->name);
+    UNSUPPORTED (
+        n, "'%s' is computed where only a constant is supported", v->name);
     return NULL;
   }
   if (v->dtype != QF_F32) {
@@ -249,7 +245,7 @@ weights (QfCheck *c, const QfNode *n, int i, int rank, GError **error)
   }
   if (v->rank != rank) {
     UNSUPPORTED (n, "'%s' has %d dimensions, only %d are supported", v->name,
-                 v->rank, rank);
+        v->rank, rank);
     return NULL;
   }
   return v;
@@ -267,9 +263,9 @@ check_bias (QfCheck *c, const QfNode *n, gint64 channels, GError **error)
     return FALSE;
   if (b->dims[0] != channels)
     return BAD (n,
-                "the bias '%s' has %" G_GINT64_FORMAT " elements instead "
-                "of %" G_GINT64_FORMAT,
-                b->name, b->dims[0], channels);
+        "the bias '%s' has %" G_GINT64_FORMAT " elements instead "
+        "of %" G_GINT64_FORMAT,
+        b->name, b->dims[0], channels);
   return TRUE;
 }
 
@@ -279,9 +275,8 @@ count_weights (QfCheck *c, const QfNode *n, const QfValue *w, GError **error)
   c->weights += qf_value_elements (w);
   if (c->weights > QF_MAX_WEIGHTS)
     return BAD (n,
-                "the weights up to here have more than %" G_GINT64_FORMAT
-                " elements",
-                QF_MAX_WEIGHTS);
+        "the weights up to here have more than %" G_GINT64_FORMAT " elements",
+        QF_MAX_WEIGHTS);
   return TRUE;
 }
 
@@ -294,16 +289,16 @@ slide_window (const QfNode *n, const gint64 *in, gint64 *out, GError **error)
   for (int i = 0; i < 2; i++) {
     gint64 extent, room;
 
-    if (w->kernel[i] < 1 || w->kernel[i] > QF_MAX_DIM || w->stride[i] < 1
-        || w->stride[i] > QF_MAX_STEP || w->dilation[i] < 1
-        || w->dilation[i] > QF_MAX_STEP || w->pad[i] < 0
-        || w->pad[i] > QF_MAX_STEP || w->pad[i + 2] < 0
-        || w->pad[i + 2] > QF_MAX_STEP)
-      return BAD (n,
-                  "kernel_shape, strides, dilations or pads is out of range");
-    extent = (gint64)(w->kernel[i] - 1) * w->dilation[i] + 1;
-    if (n->op == QF_OP_MAX_POOL
-        && (w->pad[i] >= extent || w->pad[i + 2] >= extent))
+    if (w->kernel[i] < 1 || w->kernel[i] > QF_MAX_DIM || w->stride[i] < 1 ||
+        w->stride[i] > QF_MAX_STEP || w->dilation[i] < 1 ||
+        w->dilation[i] > QF_MAX_STEP || w->pad[i] < 0 ||
+        w->pad[i] > QF_MAX_STEP || w->pad[i + 2] < 0 ||
+        w->pad[i + 2] > QF_MAX_STEP)
+      return BAD (
+          n, "kernel_shape, strides, dilations or pads is out of range");
+    extent = (gint64) (w->kernel[i] - 1) * w->dilation[i] + 1;
+    if (n->op == QF_OP_MAX_POOL &&
+        (w->pad[i] >= extent || w->pad[i + 2] >= extent))
       return BAD (n, "pads must be smaller than the kernel");
     room = in[i] + w->pad[i] + w->pad[i + 2] - extent;
     if (room < 0)
@@ -322,20 +317,19 @@ check_conv (QfCheck *c, QfNode *n, GError **error)
 
   if (!w)
     return FALSE;
-  if (n->win.groups < 1 || x->dims[1] % n->win.groups
-      || w->dims[0] % n->win.groups || w->dims[1] != x->dims[1] / n->win.groups)
+  if (n->win.groups < 1 || x->dims[1] % n->win.groups ||
+      w->dims[0] % n->win.groups || w->dims[1] != x->dims[1] / n->win.groups)
     return BAD (n,
-                "%" G_GINT64_FORMAT " input channels in %d groups do not "
-                "fit weights '%s' of %" G_GINT64_FORMAT
-                " times %" G_GINT64_FORMAT " channels",
-                x->dims[1], n->win.groups, w->name, w->dims[0], w->dims[1]);
-  n->win.kernel[0] = (int)w->dims[2];
-  n->win.kernel[1] = (int)w->dims[3];
+        "%" G_GINT64_FORMAT " input channels in %d groups do not "
+        "fit weights '%s' of %" G_GINT64_FORMAT " times %" G_GINT64_FORMAT
+        " channels",
+        x->dims[1], n->win.groups, w->name, w->dims[0], w->dims[1]);
+  n->win.kernel[0] = (int) w->dims[2];
+  n->win.kernel[1] = (int) w->dims[3];
   dims[1] = w->dims[0];
-  return slide_window (n, x->dims + 2, dims + 2, error)
-         && check_bias (c, n, w->dims[0], error)
-         && count_weights (c, n, w, error)
-         && set_shape (c, n, QF_F32, 4, dims, error);
+  return slide_window (n, x->dims + 2, dims + 2, error) &&
+      check_bias (c, n, w->dims[0], error) && count_weights (c, n, w, error) &&
+      set_shape (c, n, QF_F32, 4, dims, error);
 }
 
 static gboolean
@@ -349,12 +343,13 @@ check_gemm (QfCheck *c, QfNode *n, GError **error)
     return FALSE;
   if (w->dims[1] != x->dims[1])
     return BAD (n,
-                "an input of %" G_GINT64_FORMAT " elements does not fit "
-                "weights '%s' of %" G_GINT64_FORMAT,
-                x->dims[1], w->name, w->dims[1]);
+        "an input of %" G_GINT64_FORMAT " elements does not fit "
+        "weights '%s' of %" G_GINT64_FORMAT,
+        x->dims[1], w->name, w->dims[1]);
   dims[1] = w->dims[0];
-  return check_bias (c, n, w->dims[0], error) && count_weights (c, n, w, error)
-         && set_shape (c, n, QF_F32, 2, dims, error);
+  return check_bias (c, n, w->dims[0], error) &&
+      count_weights (c, n, w, error) &&
+      set_shape (c, n, QF_F32, 2, dims, error);
 }
 
 static gboolean
@@ -373,10 +368,13 @@ check_batch_norm (QfCheck *c, QfNode *n, GError **error)
     if (p->rank != 1 || p->dims[0] != x->dims[1])
       return BAD (n, "'%s' does not have one element a channel", p->name);
   }
+  for (int i = 1; i < 5; i++) /* fusing may copy them for each node */
+    if (!count_weights (c, n, qf_graph_value (c->graph, n->in[i]), error))
+      return FALSE;
   variance = qf_graph_value (c->graph, n->in[4])->data;
   for (gint64 i = 0; i < x->dims[1]; i++)
-    if (!isfinite (n->epsilon) || n->epsilon < 0 || variance[i] < 0
-        || variance[i] + n->epsilon <= 0)
+    if (!isfinite (n->epsilon) || n->epsilon < 0 || variance[i] < 0 ||
+        variance[i] + n->epsilon <= 0)
       return BAD (n, "variance + epsilon is not positive");
   return set_shape (c, n, QF_F32, x->rank, x->dims, error);
 }
@@ -389,8 +387,8 @@ check_pointwise (QfCheck *c, QfNode *n, GError **error)
   if (!x)
     return FALSE;
   if (n->op == QF_OP_CLIP && !(n->lo <= n->hi)) /* NaN as well */
-    return BAD (n, "its bounds %g and %g are in the wrong order", (double)n->lo,
-                (double)n->hi);
+    return BAD (n, "its bounds %g and %g are in the wrong order",
+        (double) n->lo, (double) n->hi);
   return set_shape (c, n, QF_F32, x->rank, x->dims, error);
 }
 
@@ -404,8 +402,8 @@ check_add (QfCheck *c, QfNode *n, GError **error)
     return FALSE;
   for (int i = 0; i < a->rank; i++)
     if (a->dims[i] != b->dims[i])
-      return UNSUPPORTED (n, "'%s' and '%s' have different shapes", a->name,
-                          b->name);
+      return UNSUPPORTED (
+          n, "'%s' and '%s' have different shapes", a->name, b->name);
   return set_shape (c, n, QF_F32, a->rank, a->dims, error);
 }
 
@@ -452,8 +450,8 @@ check_spatial (QfCheck *c, QfNode *n, GError **error)
   if (average) {
     dims[2] = dims[3] = 1;
   } else if (n->op == QF_OP_RESIZE_NEAREST) {
-    if (n->scale_h < 1 || n->scale_w < 1 || n->scale_h > QF_MAX_DIM
-        || n->scale_w > QF_MAX_DIM)
+    if (n->scale_h < 1 || n->scale_w < 1 || n->scale_h > QF_MAX_DIM ||
+        n->scale_w > QF_MAX_DIM)
       return BAD (n, "its scales are out of range");
     dims[2] = x->dims[2] * n->scale_h;
     dims[3] = x->dims[3] * n->scale_w;
@@ -484,8 +482,8 @@ check_flatten (QfCheck *c, QfNode *n, GError **error)
 /* Scale and zero point of QuantizeLinear and DequantizeLinear: constants, one
  * of each or one of each per channel. */
 static gboolean
-check_scale (QfCheck *c, QfNode *n, const QfValue *x, gboolean computed,
-             GError **error)
+check_scale (
+    QfCheck *c, QfNode *n, const QfValue *x, gboolean computed, GError **error)
 {
   const QfValue *s = qf_graph_value (c->graph, n->in[1]);
   gint64 n_scales = qf_value_elements (s);
@@ -493,31 +491,32 @@ check_scale (QfCheck *c, QfNode *n, const QfValue *x, gboolean computed,
   if (qf_check_origin (c, n->in[1]) != QF_FROM_CONSTANT || s->dtype != QF_F32)
     return UNSUPPORTED (n, "the scale '%s' is no float32 constant", s->name);
   for (gint64 i = 0; i < n_scales; i++)
-    if (!(((const float *)s->data)[i] > 0))
+    if (!(((const float *) s->data)[i] > 0))
       return BAD (n, "the scale '%s' holds %g, scales are greater than 0",
-                  s->name, (double)((const float *)s->data)[i]);
+          s->name, (double) ((const float *) s->data)[i]);
   if (n_scales == 1) {
     n->axis = 0; /* no matter */
   } else {
     if (n->axis < 0)
       n->axis += x->rank;
     if (computed)
-      return UNSUPPORTED (n, "activations with a scale for each channel are "
-                             "not supported");
-    if (s->rank != 1 || n->axis < 0 || n->axis >= x->rank
-        || n_scales != x->dims[n->axis])
+      return UNSUPPORTED (n,
+          "activations with a scale for each channel are "
+          "not supported");
+    if (s->rank != 1 || n->axis < 0 || n->axis >= x->rank ||
+        n_scales != x->dims[n->axis])
       return BAD (n,
-                  "the scale '%s' has %" G_GINT64_FORMAT " elements, which "
-                  "does not fit '%s'",
-                  s->name, n_scales, x->name);
+          "the scale '%s' has %" G_GINT64_FORMAT " elements, which "
+          "does not fit '%s'",
+          s->name, n_scales, x->name);
   }
   if (n->n_in > 2 && n->in[2] >= 0) {
     const QfValue *z = qf_graph_value (c->graph, n->in[2]);
 
-    if (qf_check_origin (c, n->in[2]) != QF_FROM_CONSTANT
-        || qf_value_elements (z) != n_scales)
+    if (qf_check_origin (c, n->in[2]) != QF_FROM_CONSTANT ||
+        qf_value_elements (z) != n_scales)
       return BAD (n, "the zero point '%s' does not fit the scale '%s'", z->name,
-                  s->name);
+          s->name);
   }
   return TRUE;
 }
@@ -539,8 +538,8 @@ check_quantization (QfCheck *c, QfNode *n, GError **error)
       return UNSUPPORTED (n, "the zero point is neither uint8 nor int8");
     return set_shape (c, n, zero, x->rank, x->dims, error);
   }
-  if (x->dtype != QF_U8 && x->dtype != QF_I8
-      && !(x->dtype == QF_I32 && from_weights))
+  if (x->dtype != QF_U8 && x->dtype != QF_I8 &&
+      !(x->dtype == QF_I32 && from_weights))
     return UNSUPPORTED (n, "the type of '%s' is not supported here", x->name);
   if (has_zero && zero != x->dtype)
     return BAD (n, "the zero point's type is not that of '%s'", x->name);
@@ -578,9 +577,9 @@ qf_check_node (QfCheck *c, QfNode *n, GError **error)
   const OpRule *rule;
   QfOrigin from = QF_FROM_COMPUTATION;
 
-  if ((unsigned)n->op >= QF_N_OPS || n->act != QF_ACT_NONE) {
+  if ((unsigned) n->op >= QF_N_OPS || n->act != QF_ACT_NONE) {
     g_set_error (error, QF_ERROR, QF_ERROR_ARGUMENT,
-                 "node '%s' is of no operator that a file can hold", n->name);
+        "node '%s' is of no operator that a file can hold", n->name);
     return FALSE;
   }
   rule = &rules[n->op];
@@ -592,41 +591,41 @@ qf_check_node (QfCheck *c, QfNode *n, GError **error)
         return BAD (n, "input %d is missing", i + 1);
       continue;
     }
-    if (n->in[i] >= (int)c->graph->values->len
-        || qf_check_origin (c, n->in[i]) == QF_FROM_NOTHING)
+    if (n->in[i] >= (int) c->graph->values->len ||
+        qf_check_origin (c, n->in[i]) == QF_FROM_NOTHING)
       return BAD (n, "it reads '%s', which nothing before it makes",
-                  n->in[i] < (int)c->graph->values->len
-                      ? qf_graph_value (c->graph, n->in[i])->name
-                      : "?");
+          n->in[i] < (int) c->graph->values->len
+              ? qf_graph_value (c->graph, n->in[i])->name
+              : "?");
   }
-  if (n->out < 0 || n->out >= (int)c->graph->values->len
-      || qf_graph_value (c->graph, n->out)->data
-      || qf_check_origin (c, n->out) != QF_FROM_NOTHING)
+  if (n->out < 0 || n->out >= (int) c->graph->values->len ||
+      qf_graph_value (c->graph, n->out)->data ||
+      qf_check_origin (c, n->out) != QF_FROM_NOTHING)
     return BAD (n, "its output is made twice");
   if (!rule->check (c, n, error))
     return FALSE;
-  if ((n->op == QF_OP_QUANTIZE || n->op == QF_OP_DEQUANTIZE)
-      && qf_check_origin (c, n->in[0]) != QF_FROM_COMPUTATION)
+  if ((n->op == QF_OP_QUANTIZE || n->op == QF_OP_DEQUANTIZE) &&
+      qf_check_origin (c, n->in[0]) != QF_FROM_COMPUTATION)
     from = QF_FROM_WEIGHTS;
   set_origin (c, n->out, from);
   return TRUE;
 }
 
 gboolean
-qf_node_quantization (const QfGraph *g, const QfNode *n, float *scale,
-                      int *zero)
+qf_node_quantization (
+    const QfGraph *g, const QfNode *n, float *scale, int *zero)
 {
   const QfValue *s = qf_graph_value (g, n->in[1]);
-  const QfValue *z
-      = n->n_in > 2 && n->in[2] >= 0 ? qf_graph_value (g, n->in[2]) : NULL;
+  const QfValue *z =
+      n->n_in > 2 && n->in[2] >= 0 ? qf_graph_value (g, n->in[2]) : NULL;
 
   if (qf_value_elements (s) != 1)
     return FALSE;
-  *scale = *(const float *)s->data;
-  *zero = !z                  ? 0
-          : z->dtype == QF_U8 ? *(const guint8 *)z->data
-          : z->dtype == QF_I8 ? *(const gint8 *)z->data
-                              : *(const gint32 *)z->data;
+  *scale = *(const float *) s->data;
+  *zero = !z              ? 0
+      : z->dtype == QF_U8 ? *(const guint8 *) z->data
+      : z->dtype == QF_I8 ? *(const gint8 *) z->data
+                          : *(const gint32 *) z->data;
   return TRUE;
 }
 
@@ -638,13 +637,13 @@ check_names (const QfGraph *g, GError **error)
   g_autoptr (GHashTable) seen = g_hash_table_new (g_str_hash, g_str_equal);
 
   for (guint i = 0; i < g->values->len; i++) {
-    const char *name = qf_graph_value (g, (int)i)->name;
+    const char *name = qf_graph_value (g, (int) i)->name;
 
-    if (!name || !name[0] || !g_hash_table_add (seen, (gpointer)name)) {
+    if (!name || !name[0] || !g_hash_table_add (seen, (gpointer) name)) {
       g_set_error (error, QF_ERROR, QF_ERROR_FORMAT,
-                   name && name[0] ? "two values are named '%s'"
-                                   : "a value has no name%s",
-                   name ? name : "");
+          name && name[0] ? "two values are named '%s'"
+                          : "a value has no name%s",
+          name ? name : "");
       return FALSE;
     }
   }
@@ -653,16 +652,21 @@ check_names (const QfGraph *g, GError **error)
 
 static gboolean
 check_ends (QfCheck *c, const GArray *ends, const char *what,
-            gboolean (*check) (QfCheck *, int, GError **), GError **error)
+    gboolean (*check) (QfCheck *, int, GError **), GError **error)
 {
   if (ends->len == 0) {
     g_set_error (error, QF_ERROR, QF_ERROR_FORMAT, "the graph has no %s", what);
     return FALSE;
   }
+  if (ends->len > QF_MAX_ENDS) {
+    g_set_error (error, QF_ERROR, QF_ERROR_FORMAT,
+        "the graph has more than %d %ss", QF_MAX_ENDS, what);
+    return FALSE;
+  }
   for (guint i = 0; i < ends->len; i++) {
     int v = g_array_index (ends, int, i);
 
-    g_return_val_if_fail (v >= 0 && v < (int)c->graph->values->len, FALSE);
+    g_return_val_if_fail (v >= 0 && v < (int) c->graph->values->len, FALSE);
     if (!check (c, v, error))
       return FALSE;
   }
@@ -678,18 +682,18 @@ check_graph (QfCheck *c, GError **error)
     return FALSE;
   if (g->nodes->len > QF_MAX_NODES) {
     g_set_error (error, QF_ERROR, QF_ERROR_FORMAT,
-                 "the graph has %u nodes, at most %d are allowed",
-                 g->nodes->len, QF_MAX_NODES);
+        "the graph has %u nodes, at most %d are allowed", g->nodes->len,
+        QF_MAX_NODES);
     return FALSE;
   }
   for (guint i = 0; i < g->values->len; i++)
-    if (qf_graph_value (g, (int)i)->data
-        && !qf_check_constant (c, (int)i, error))
+    if (qf_graph_value (g, (int) i)->data &&
+        !qf_check_constant (c, (int) i, error))
       return FALSE;
   if (!check_ends (c, g->inputs, "input", qf_check_input, error))
     return FALSE;
   for (guint i = 0; i < g->nodes->len; i++)
-    if (!qf_check_node (c, qf_graph_node (g, (int)i), error))
+    if (!qf_check_node (c, qf_graph_node (g, (int) i), error))
       return FALSE;
   return check_ends (c, g->outputs, "output", qf_check_output, error);
 }

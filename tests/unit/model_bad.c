@@ -471,12 +471,19 @@ test_large_graphs (void)
   for (int n = QF_MAX_NODES; n <= QF_MAX_NODES + 1; n++) {
     File f = file_simple (13);
 
+    file_weights (&f, "lo", "");
     for (int i = n - 1; i >= 0; i--) { /* last node first: the deepest sort */
       g_autofree char *in = i ? g_strdup_printf ("v%d", i - 1) : g_strdup ("x");
       g_autofree char *out =
           i == n - 1 ? g_strdup ("y") : g_strdup_printf ("v%d", i);
 
-      file_add (&f, file_node (i % 3 ? "Relu" : "Sigmoid", NULL, in, out));
+      if (i % 3) { /* all of one name */
+        g_autofree char *clip = g_strconcat (in, " lo", NULL);
+
+        file_add (&f, file_node ("Clip", "same", clip, out));
+      } else {
+        file_add (&f, file_node ("Sigmoid", NULL, in, out));
+      }
     }
     if (n == QF_MAX_NODES) {
       g_autoptr (GBytes) bytes = file_end (&f);
