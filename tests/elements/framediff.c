@@ -594,6 +594,94 @@ GST_START_TEST (test_tee)
 }
 GST_END_TEST;
 
+/* A model with other planes is loaded while frames go: the detector is asked
+ * anew, across a queue, and finds its planes again. */
+GST_START_TEST (test_model_changes)
+{
+  g_autofree gchar *model = test_model_path ("change.onnx");
+  g_autofree gchar *line = NULL;
+  gboolean done = FALSE;
+  guint64 frames, before;
+  GstVideoInfo info;
+  GstElement *e;
+  GstHarness *h;
+
+  test_model_write_detector (model, "Y", "letterbox", NULL, "1");
+  line = g_strdup_printf (
+      "framediff output=planes ! queue ! qfusedetect name=d model-file=%s",
+      model);
+  h = new_harness (line, "I420", 128, 96, &info);
+  for (guint n = 0; n < 3; n++)
+    gst_buffer_unref (push_square (h, &info, 32, 32, 32, n));
+  before = frames_with_planes (h->element, "d", &frames);
+  fail_unless_equals_uint64 (before, 3);
+
+  test_model_write_detector (model, "D1,Y", "stretch", "25/1", "2");
+  e = gst_bin_get_by_name (GST_BIN (h->element), "d");
+  g_signal_emit_by_name (e, "reload", &done);
+  fail_unless (done);
+  for (guint n = 3; n < 8; n++) {
+    GstBuffer *out = push_square (h, &info, 32, 32, 32, n);
+
+    fail_unless_equals_uint64 (qfuse_buffer_get_detections (out)->serial, 2);
+    gst_buffer_unref (out);
+  }
+  fail_unless_equals_uint64 (frames_with_planes (h->element, "d", &frames), 8);
+  gst_object_unref (e);
+  gst_harness_teardown (h);
+  test_model_cleanup ();
+}
+GST_END_TEST;
+
+/* A branch that is linked while frames go gets its planes after its first frame
+ * at the latest. */
+GST_START_TEST (test_branch_added)
+{
+  g_autofree gchar *model = test_model_path ("branch.onnx");
+  GstHarness *h =
+      gst_harness_new_parse ("framediff output=planes ! tee name=t t. ! queue");
+  GstCaps *caps = test_caps ("I420", 128, 96);
+  GstElement *tee, *queue, *detect, *sink;
+  GstVideoInfo info;
+  guint64 frames, with;
+
+  test_model_write_detector (model, "D1", "letterbox", NULL, "1");
+  gst_video_info_from_caps (&info, caps);
+  gst_harness_set_src_caps (h, caps);
+  for (guint n = 0; n < 3; n++)
+    gst_buffer_unref (push_square (h, &info, 32, 32, 32, n));
+
+  queue = gst_element_factory_make ("queue", NULL);
+  detect = gst_element_factory_make ("qfusedetect", "late");
+  sink = gst_element_factory_make ("fakesink", NULL);
+  g_object_set (detect, "model-file", model, NULL);
+  g_object_set (sink, "async", FALSE, "sync", FALSE, NULL);
+  gst_bin_add_many (GST_BIN (h->element), queue, detect, sink, NULL);
+  fail_unless (gst_element_link_many (queue, detect, sink, NULL));
+  gst_element_sync_state_with_parent (sink);
+  gst_element_sync_state_with_parent (detect);
+  gst_element_sync_state_with_parent (queue);
+  tee = gst_bin_get_by_name (GST_BIN (h->element), "t");
+  fail_unless (gst_element_link (tee, queue));
+  gst_object_unref (tee);
+
+  for (guint n = 3; n < 20; n++) {
+    gst_buffer_unref (push_square (h, &info, 32, 32, 32, n));
+    g_usleep (2000);
+  }
+  for (guint i = 0; i < 1000; i++) {
+    with = frames_with_planes (h->element, "late", &frames);
+    if (frames == 17)
+      break;
+    g_usleep (5000);
+  }
+  fail_unless_equals_uint64 (frames, 17);
+  fail_unless (with >= 15, "%u", (guint) with);
+  gst_harness_teardown (h);
+  test_model_cleanup ();
+}
+GST_END_TEST;
+
 /* Detections are the same with framediff before the detector and without. */
 GST_START_TEST (test_same_detections)
 {
@@ -717,6 +805,8 @@ framediff_suite (void)
   tcase_add_test (tc, test_image_hides);
   tcase_add_test (tc, test_planes_on_their_way);
   tcase_add_test (tc, test_tee);
+  tcase_add_test (tc, test_model_changes);
+  tcase_add_test (tc, test_branch_added);
   tcase_add_test (tc, test_same_detections);
   tcase_add_test (tc, test_properties_from_two_threads);
   tcase_add_test (tc, test_states);
