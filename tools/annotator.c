@@ -93,11 +93,11 @@ static GstPadProbeReturn
 on_packet (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 {
   Annotator *a = data;
-  GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER (info);
+  GstClockTime time = GST_BUFFER_DTS_OR_PTS (GST_PAD_PROBE_INFO_BUFFER (info));
 
-  if (GST_BUFFER_PTS_IS_VALID (buffer)) {
+  if (GST_CLOCK_TIME_IS_VALID (time)) {
     g_mutex_lock (&a->lock);
-    a->last = MAX (a->last, GST_BUFFER_PTS (buffer));
+    a->last = MAX (a->last, time);
     g_mutex_unlock (&a->lock);
   }
   return GST_PAD_PROBE_OK;
@@ -542,18 +542,19 @@ is_whole (const Annotator *a, GError **error)
 {
   guint64 frames = a->result.frames;
   GstClockTime slack; // a container's idea of its length may be off by this
+  GstClockTime last = MAX (a->last, a->position);
 
   if (frames == 0) {
     g_set_error (error, QF_ERROR, QF_ERROR_FORMAT,
         "%s: no frame could be decoded", a->job->input);
     return FALSE;
   }
-  slack = 200 * GST_MSECOND + a->last / 50 + 2 * a->position / frames;
-  if (!GST_CLOCK_TIME_IS_VALID (a->duration) || a->last + slack >= a->duration)
+  slack = 200 * GST_MSECOND + last / 50 + 2 * a->position / frames;
+  if (!GST_CLOCK_TIME_IS_VALID (a->duration) || last + slack >= a->duration)
     return TRUE;
   g_set_error (error, QF_ERROR, QF_ERROR_FORMAT,
       "%s is damaged: it ends after %.1f of %.1f seconds", a->job->input,
-      (double) a->last / GST_SECOND, (double) a->duration / GST_SECOND);
+      (double) last / GST_SECOND, (double) a->duration / GST_SECOND);
   return FALSE;
 }
 

@@ -27,7 +27,7 @@ static const struct
  */
 #define VPX                                                                    \
   " timebase=1/90000 lag-in-frames=0 deadline=1 end-usage=cq "                 \
-  "target-bitrate=60000000 keyframe-max-dist=150 threads=4 "
+  "target-bitrate=0 bits-per-pixel=0.6 keyframe-max-dist=150 threads=4 "
 
 static const struct
 {
@@ -35,8 +35,8 @@ static const struct
   gboolean vpx;
   int multiple; /* that sides must be of */
 } video_encoders[] = {
-  { "vp9enc", "vp9enc cpu-used=7 row-mt=true cq-level=24" VPX, TRUE, 1 },
-  { "vp8enc", "vp8enc cpu-used=6 cq-level=14" VPX, TRUE, 1 },
+  { "vp9enc", "vp9enc cpu-used=7 row-mt=true cq-level=30" VPX, TRUE, 1 },
+  { "vp8enc", "vp8enc cpu-used=6 cq-level=18" VPX, TRUE, 1 },
   { "openh264enc",
       "openh264enc name=openh264 rate-control=bitrate "
       "bitrate=6000000 gop-size=150 ! h264parse",

@@ -172,10 +172,27 @@ tool_parse_frames (const char *text, int *first, int *last, GError **error)
   return TRUE;
 }
 
+/* Bytes that an AVI file says it has; 0: it does not say. GStreamer plays one
+ * that was cut off as if it were shorter. */
+static guint64
+riff_size (int fd)
+{
+  guint8 head[12];
+  guint32 size;
+
+  if (pread (fd, head, sizeof head, 0) != sizeof head ||
+      memcmp (head, "RIFF", 4) || memcmp (head + 8, "AVI ", 4))
+    return 0;
+  size = (guint32) head[4] | (guint32) head[5] << 8 | (guint32) head[6] << 16 |
+      (guint32) head[7] << 24;
+  return size == G_MAXUINT32 ? 0 : (guint64) size + 8;
+}
+
 gboolean
 tool_check_input (const char *path, GError **error)
 {
   struct stat st;
+  guint64 whole;
   int fd = g_open (path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);
 
   if (fd < 0 || fstat (fd, &st) != 0) {
@@ -185,6 +202,7 @@ tool_check_input (const char *path, GError **error)
       close (fd);
     return FALSE;
   }
+  whole = S_ISREG (st.st_mode) ? riff_size (fd) : 0;
   close (fd);
   if (S_ISDIR (st.st_mode)) {
     g_set_error (error, QF_ERROR, QF_ERROR_FILE, "%s is a folder", path);
@@ -192,6 +210,13 @@ tool_check_input (const char *path, GError **error)
   }
   if (S_ISREG (st.st_mode) && st.st_size == 0) {
     g_set_error (error, QF_ERROR, QF_ERROR_FILE, "%s is empty", path);
+    return FALSE;
+  }
+  if (whole > (guint64) st.st_size) {
+    g_set_error (error, QF_ERROR, QF_ERROR_FORMAT,
+        "%s is damaged: it holds %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT
+        " bytes",
+        path, (guint64) st.st_size, whole);
     return FALSE;
   }
   return TRUE;

@@ -294,7 +294,7 @@ on_packet (GstPad *pad, GstPadProbeInfo *info, gpointer data)
       GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_HEADER))
     return GST_PAD_PROBE_OK;
   time = (gint64) gst_segment_to_running_time (
-      &s->segment, GST_FORMAT_TIME, GST_BUFFER_PTS (buffer));
+      &s->segment, GST_FORMAT_TIME, GST_BUFFER_DTS_OR_PTS (buffer)); // AVI has no PTS
   g_array_append_val (s->times, time);
   gst_buffer_map (buffer, &map, GST_MAP_READ);
   g_checksum_update (s->bytes, map.data, (gssize) map.size);
