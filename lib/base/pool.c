@@ -13,7 +13,8 @@ struct _QfPool
   GMutex lock;     /* guards what follows */
   GCond wake, done;
   guint64 round; /* counts the calls of qf_pool_run */
-  int busy;      /* threads still in the round */
+  gboolean open; /* the round may still be joined */
+  int active;    /* threads in the round, the caller not counted */
   gboolean quit;
   QfTask fn;
   void *data;
@@ -60,15 +61,16 @@ worker_main (gpointer arg)
   g_free (start);
   g_mutex_lock (&pool->lock);
   for (;;) {
-    while (!pool->quit && pool->round == seen)
+    while (!pool->quit && !(pool->open && pool->round != seen))
       g_cond_wait (&pool->wake, &pool->lock);
     if (pool->quit)
       break;
     seen = pool->round;
+    pool->active++;
     g_mutex_unlock (&pool->lock);
     take_tasks (pool, worker);
     g_mutex_lock (&pool->lock);
-    if (--pool->busy == 0)
+    if (--pool->active == 0)
       g_cond_signal (&pool->done);
   }
   g_mutex_unlock (&pool->lock);
@@ -134,15 +136,18 @@ qf_pool_run (QfPool *pool, QfTask fn, void *data, int n_tasks)
   pool->data = data;
   pool->n_tasks = n_tasks;
   atomic_store (&pool->next, 0);
-  pool->busy = pool->n_threads - 1;
+  pool->open = TRUE;
   pool->round++;
   g_cond_broadcast (&pool->wake);
   g_mutex_unlock (&pool->lock);
 
   take_tasks (pool, 0);
 
+  /* All tasks are taken: wait for those who have one, not for those who have
+   * not even woken up. */
   g_mutex_lock (&pool->lock);
-  while (pool->busy > 0)
+  pool->open = FALSE;
+  while (pool->active > 0)
     g_cond_wait (&pool->done, &pool->lock);
   g_mutex_unlock (&pool->lock);
   g_mutex_unlock (&pool->run_lock);

@@ -30,7 +30,7 @@ const QfTensor *qf_engine_output (const QfEngine *engine, int i);
 /** All outputs, for decoders; valid as long as the engine. */
 const QfTensor *qf_engine_outputs (const QfEngine *engine, int *n);
 
-/** Bytes of the arena and of packed weights together. */
+/** Bytes of the arena, packed weights and scratch together. */
 gsize qf_engine_memory (const QfEngine *engine);
 
 /** One step of the plan, for `qfuse bench --layers` and `qfuse info`. */

@@ -179,10 +179,11 @@ def measure(path, args):
             ortu.append(median_us(u8, feeds, 15))
         macs = sum(s["macs"] for s in r["steps"])
         us, a, b = (sorted(t)[4] for t in (ours, ort8, ortu))
+        least = ", ".join(f"{min(t):.0f}" for t in (ours, ort8, ortu))
         print(f"  {threads} threads: {us:.0f} µs, {macs / us / 1e3:.1f} GMAC/s "
               f"({r['isa']}, {macs / 1e6:.1f} MMAC, {r['memory'] / 1024:.0f} KiB); "
               f"ONNX Runtime int8 {a:.0f} µs ({a / us:.2f}x), "
-              f"uint8 weights {b:.0f} µs ({b / us:.2f}x)")
+              f"uint8 weights {b:.0f} µs ({b / us:.2f}x); least {least}")
         if args.layers:
             for s in r["steps"]:
                 rate = f"{s['macs'] / s['us'] / 1e3:6.1f} GMAC/s" if s["macs"] and s["us"] else ""
