@@ -41,14 +41,6 @@ run_f32 (const QfEngine *e, const QfStep *s, int row0, int row1, int worker)
 }
 
 static gboolean
-unsupported (const QfNode *n, const char *why, GError **error)
-{
-  g_set_error (
-      error, QF_ERROR, QF_ERROR_UNSUPPORTED, "node '%s': %s", n->name, why);
-  return FALSE;
-}
-
-static gboolean
 get_shape (const QfNode *n, const QfValue *w, const QfTensor *x,
     const QfTensor *y, QfConvShape *s, GError **error)
 {
@@ -72,7 +64,7 @@ get_shape (const QfNode *n, const QfValue *w, const QfTensor *x,
       (n->op == QF_OP_GEMM && x->h * x->w != 1) ||
       qf_value_elements (w) !=
           (gint64) s->out_c * (s->in_c / s->groups) * s->kernel_h * s->kernel_w)
-    return unsupported (n, "its weights do not fit its input", error);
+    return qf_plan_unsupported (n, "its weights do not fit its input", error);
   /* the kernels count a row's columns and elements in int and size_t */
   window = (gint64) s->kernel_w * s->kernel_h * (s->in_c / s->groups);
   columns = MAX ((gint64) s->out_w * s->kernel_w,
@@ -83,7 +75,7 @@ get_shape (const QfNode *n, const QfValue *w, const QfTensor *x,
       columns > G_MAXINT / 2 ||
       window * s->out_w > (G_GINT64_CONSTANT (1) << 31) ||
       columns * s->kernel_h * s->in_c > (G_GINT64_CONSTANT (1) << 31))
-    return unsupported (n, "its windows are too large", error);
+    return qf_plan_unsupported (n, "its windows are too large", error);
   return TRUE;
 }
 
@@ -101,7 +93,7 @@ check_range (const QfNode *n, const QfConvShape *s, const gint8 *w,
     for (gint64 i = 0; i < k; i++, w++)
       sum += ABS ((int) *w);
     if (sum * x_max + (bias ? ABS ((gint64) bias[o]) : 0) > G_MAXINT32)
-      return unsupported (n, "its sums do not fit into 32 bits", error);
+      return qf_plan_unsupported (n, "its sums do not fit into 32 bits", error);
   }
   return TRUE;
 }
@@ -115,7 +107,7 @@ plan_u8 (QfEngine *e, const QfNode *n, QfStep *s, const QfValue *w,
   QfPlanCodes codes;
 
   if (w->dtype != QF_I8 || !w->scales || (b && b->dtype != QF_I32))
-    return unsupported (
+    return qf_plan_unsupported (
         n, "a uint8 input needs int8 weights and int32 bias", error);
   if (!check_range (n, &s->shape, w->data, bias, x->zero, error) ||
       !qf_plan_codes (n, y, &codes, error))
@@ -128,7 +120,7 @@ plan_u8 (QfEngine *e, const QfNode *n, QfStep *s, const QfValue *w,
 
     s->mult[o] = k / codes.scale;
     if (!isfinite (s->mult[o]))
-      return unsupported (n, "its scales are too far apart", error);
+      return qf_plan_unsupported (n, "its scales are too far apart", error);
   }
   if (bias)
     s->bias = g_memdup2 (bias, (gsize) y->c * sizeof *bias);
@@ -157,7 +149,8 @@ plan_f32 (QfEngine *e, const QfNode *n, QfStep *s, const QfValue *w,
   int oc = s->shape.out_c;
 
   if (w->dtype != QF_F32 || (b && b->dtype != QF_F32))
-    return unsupported (n, "a float32 input needs float32 weights", error);
+    return qf_plan_unsupported (
+        n, "a float32 input needs float32 weights", error);
   if (b)
     s->bias_f = g_memdup2 (b->data, (gsize) oc * sizeof (float));
   qf_plan_activation_f32 (s, n);
@@ -189,11 +182,11 @@ qf_plan_conv (QfEngine *e, const QfNode *n, GError **error)
   x = &qf_engine_slot (e, in)->t;
   y = &qf_engine_slot (e, out)->t;
   if (!w || !w->data || (b && !b->data))
-    return unsupported (n, "its weights are not constant", error);
+    return qf_plan_unsupported (n, "its weights are not constant", error);
   if (b && qf_value_elements (b) != y->c)
-    return unsupported (n, "its bias does not fit its weights", error);
+    return qf_plan_unsupported (n, "its bias does not fit its weights", error);
   if (x->dtype != y->dtype)
-    return unsupported (
+    return qf_plan_unsupported (
         n, "its input and output are not both quantized", error);
   s = qf_plan_step (e, n, NULL, NULL, 1, &in, out, y->h);
   if (!get_shape (n, w, x, y, &s->shape, error))

@@ -110,6 +110,13 @@ qf_tensor_elements (const QfTensor *t)
   return (gsize) t->c * (gsize) t->h * (gsize) t->w;
 }
 
+/** Elements of one row. */
+static inline gsize
+qf_tensor_row (const QfTensor *t)
+{
+  return (gsize) t->w * (gsize) t->c;
+}
+
 /* plan.c ------------------------------------------------------------------ */
 
 /** A new slot with a buffer of its own; data and place come later. */
@@ -159,6 +166,9 @@ void qf_plan_activation_f32 (QfStep *s, const QfNode *n);
 
 /** clamp(rne(v / scale) + zero) of one number, as in docs/numerics.md (1). */
 int qf_plan_code (float v, float scale, int zero);
+
+/** Sets QF_ERROR_UNSUPPORTED that names the node; returns FALSE. */
+gboolean qf_plan_unsupported (const QfNode *n, const char *why, GError **error);
 
 void qf_step_free (gpointer step);
 

@@ -288,6 +288,14 @@ qf_plan_activation_f32 (QfStep *s, const QfNode *n)
   s->clips = !isinf (s->lo) || !isinf (s->hi);
 }
 
+gboolean
+qf_plan_unsupported (const QfNode *n, const char *why, GError **error)
+{
+  g_set_error (error, QF_ERROR, QF_ERROR_UNSUPPORTED, "node '%s' (%s): %s",
+      n->name, qf_op_name (n->op), why);
+  return FALSE;
+}
+
 /* The whole plan ---------------------------------------------------------- */
 
 static gboolean

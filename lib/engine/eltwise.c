@@ -10,21 +10,6 @@ enum
   MIN_ELEMENTS = 20 * 1000 /* of a task: some 10 µs */
 };
 
-/* Elements of one output row. */
-static gsize
-row_of (const QfTensor *t)
-{
-  return (gsize) t->w * (gsize) t->c;
-}
-
-static gboolean
-unsupported (const QfNode *n, const char *why, GError **error)
-{
-  g_set_error (
-      error, QF_ERROR, QF_ERROR_UNSUPPORTED, "node '%s': %s", n->name, why);
-  return FALSE;
-}
-
 /* A step with one input of the output's shape. */
 static QfStep *
 one_to_one (QfEngine *e, const QfNode *n, QfStepRows run, const char *kernel,
@@ -39,7 +24,7 @@ one_to_one (QfEngine *e, const QfNode *n, QfStepRows run, const char *kernel,
   x = &qf_engine_slot (e, in)->t;
   y = &qf_engine_slot (e, out)->t;
   if (x->c != y->c || x->h != y->h || x->w != y->w) {
-    unsupported (n, "its output has not its input's shape", error);
+    qf_plan_unsupported (n, "its output has not its input's shape", error);
     return NULL;
   }
   s = qf_plan_step (e, n, run, kernel, 1, &in, out, y->h);
@@ -55,7 +40,8 @@ run_add_u8 (const QfEngine *e, const QfStep *s, int row0, int row1, int worker)
 {
   const QfTensor *a = qf_step_in (e, s, 0), *b = qf_step_in (e, s, 1);
   const QfTensor *t = qf_step_out (e, s);
-  gsize at = (gsize) row0 * row_of (t), n = (gsize) (row1 - row0) * row_of (t);
+  gsize at = (gsize) row0 * qf_tensor_row (t),
+        n = (gsize) (row1 - row0) * qf_tensor_row (t);
   const guint8 *pa = (guint8 *) a->data + at, *pb = b->data;
   guint8 *y = (guint8 *) t->data + at;
 
@@ -73,7 +59,8 @@ run_add_f32 (const QfEngine *e, const QfStep *s, int row0, int row1, int worker)
 {
   const QfTensor *a = qf_step_in (e, s, 0), *b = qf_step_in (e, s, 1);
   const QfTensor *t = qf_step_out (e, s);
-  gsize at = (gsize) row0 * row_of (t), n = (gsize) (row1 - row0) * row_of (t);
+  gsize at = (gsize) row0 * qf_tensor_row (t),
+        n = (gsize) (row1 - row0) * qf_tensor_row (t);
   const float *pa = (float *) a->data + at, *pb = b->data;
   float *y = (float *) t->data + at;
 
@@ -116,11 +103,12 @@ qf_plan_add (QfEngine *e, const QfNode *n, GError **error)
   b = &qf_engine_slot (e, in[1])->t;
   if (!same_shape (a, y) ||
       (!same_shape (b, y) && (b->c != y->c || b->h * b->w != 1)))
-    return unsupported (n,
+    return qf_plan_unsupported (n,
         "operands must have one shape, or one of them a value a channel",
         error);
   if (a->dtype != y->dtype || b->dtype != y->dtype)
-    return unsupported (n, "its operands are not both quantized", error);
+    return qf_plan_unsupported (
+        n, "its operands are not both quantized", error);
   s = qf_plan_step (e, n, y->dtype == QF_U8 ? run_add_u8 : run_add_f32,
       y->dtype == QF_U8 ? "add_u8" : "add_f32", 2, in, out, y->h);
   qf_plan_tasks (e, s, (gint64) qf_tensor_elements (y), MIN_ELEMENTS, s->rows);
@@ -142,7 +130,8 @@ static void
 run_unary (const QfEngine *e, const QfStep *s, int row0, int row1, int worker)
 {
   const QfTensor *x = qf_step_in (e, s, 0), *t = qf_step_out (e, s);
-  gsize at = (gsize) row0 * row_of (t), n = (gsize) (row1 - row0) * row_of (t);
+  gsize at = (gsize) row0 * qf_tensor_row (t),
+        n = (gsize) (row1 - row0) * qf_tensor_row (t);
 
   if (t->dtype == QF_U8) {
     const guint8 *from = (guint8 *) x->data + at;
@@ -175,7 +164,7 @@ qf_plan_unary (QfEngine *e, const QfNode *n, GError **error)
   x = qf_step_in (e, s, 0);
   y = qf_step_out (e, s);
   if (x->dtype != y->dtype || n->act != QF_ACT_NONE)
-    return unsupported (
+    return qf_plan_unsupported (
         n, "its input and output are not both quantized", error);
   if (y->dtype == QF_U8)
     s->tables[0] = qf_plan_table (n, x, y);
@@ -192,7 +181,8 @@ run_batch_norm (
     const QfEngine *e, const QfStep *s, int row0, int row1, int worker)
 {
   const QfTensor *x = qf_step_in (e, s, 0), *t = qf_step_out (e, s);
-  gsize at = (gsize) row0 * row_of (t), n = (gsize) (row1 - row0) * row_of (t);
+  gsize at = (gsize) row0 * qf_tensor_row (t),
+        n = (gsize) (row1 - row0) * qf_tensor_row (t);
   float *y = (float *) t->data + at;
 
   e->k->affine_f32 ((float *) x->data + at, s->mult, s->bias_f, s->lo, s->hi, y,
@@ -212,14 +202,14 @@ qf_plan_batch_norm (QfEngine *e, const QfNode *n, GError **error)
     return FALSE;
   c = s->info.c;
   if (qf_step_in (e, s, 0)->dtype != QF_F32 || s->info.quantized)
-    return unsupported (n, "batch normalization of codes", error);
+    return qf_plan_unsupported (n, "batch normalization of codes", error);
   for (int i = 0; i < 4; i++) {
     const QfValue *v = n->n_in > i + 1 && n->in[i + 1] >= 0
         ? qf_graph_value (e->graph, n->in[i + 1])
         : NULL;
 
     if (!v || !v->data || v->dtype != QF_F32 || qf_value_elements (v) != c)
-      return unsupported (n, "its parameters are not constant", error);
+      return qf_plan_unsupported (n, "its parameters are not constant", error);
     p[i] = v->data;
   }
   s->mult = g_new (float, c);
@@ -241,7 +231,8 @@ run_quantize (
     const QfEngine *e, const QfStep *s, int row0, int row1, int worker)
 {
   const QfTensor *x = qf_step_in (e, s, 0), *t = qf_step_out (e, s);
-  gsize at = (gsize) row0 * row_of (t), n = (gsize) (row1 - row0) * row_of (t);
+  gsize at = (gsize) row0 * qf_tensor_row (t),
+        n = (gsize) (row1 - row0) * qf_tensor_row (t);
 
   e->k->quantize_f32_u8 (
       &s->quantize, (float *) x->data + at, (guint8 *) t->data + at, n);
@@ -252,7 +243,8 @@ run_dequantize (
     const QfEngine *e, const QfStep *s, int row0, int row1, int worker)
 {
   const QfTensor *x = qf_step_in (e, s, 0), *t = qf_step_out (e, s);
-  gsize at = (gsize) row0 * row_of (t), n = (gsize) (row1 - row0) * row_of (t);
+  gsize at = (gsize) row0 * qf_tensor_row (t),
+        n = (gsize) (row1 - row0) * qf_tensor_row (t);
   float *y = (float *) t->data + at;
 
   e->k->dequantize_u8_f32 ((guint8 *) x->data + at, x->scale, x->zero, y, n);
@@ -270,7 +262,8 @@ qf_plan_quantize (QfEngine *e, const QfNode *n, GError **error)
   y = qf_step_out (e, s);
   if (qf_step_in (e, s, 0)->dtype != QF_F32 || y->dtype != QF_U8 ||
       n->act != QF_ACT_NONE)
-    return unsupported (n, "quantizes something else than float32", error);
+    return qf_plan_unsupported (
+        n, "quantizes something else than float32", error);
   s->quantize = (QfQuantize){ y->scale, y->zero, 0, 255 };
   return TRUE;
 }
@@ -284,7 +277,8 @@ qf_plan_dequantize (QfEngine *e, const QfNode *n, GError **error)
     return FALSE;
   if (qf_step_in (e, s, 0)->dtype != QF_U8 ||
       qf_step_out (e, s)->dtype != QF_F32)
-    return unsupported (n, "dequantizes something else than uint8", error);
+    return qf_plan_unsupported (
+        n, "dequantizes something else than uint8", error);
   qf_plan_activation_f32 (s, n);
   return TRUE;
 }

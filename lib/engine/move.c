@@ -9,25 +9,11 @@ enum
   MIN_BYTES = 40 * 1000 /* of a task: some 10 µs */
 };
 
-static gboolean
-unsupported (const QfNode *n, const char *why, GError **error)
-{
-  g_set_error (
-      error, QF_ERROR, QF_ERROR_UNSUPPORTED, "node '%s': %s", n->name, why);
-  return FALSE;
-}
-
-static gsize
-row_of (const QfTensor *t)
-{
-  return (gsize) t->w * (gsize) t->c;
-}
-
 static guint8 *
 row_at (const QfTensor *t, int row)
 {
   return (guint8 *) t->data +
-      (gsize) row * row_of (t) * qf_dtype_size (t->dtype);
+      (gsize) row * qf_tensor_row (t) * qf_dtype_size (t->dtype);
 }
 
 /* Plans input and output, which must be of one type. */
@@ -44,7 +30,8 @@ plan_move (QfEngine *e, const QfNode *n, QfStepRows run, const char *kernel,
   x = &qf_engine_slot (e, in)->t;
   y = &qf_engine_slot (e, out)->t;
   if (x->dtype != y->dtype) {
-    unsupported (n, "its input and output are not both quantized", error);
+    qf_plan_unsupported (
+        n, "its input and output are not both quantized", error);
     return NULL;
   }
   s = qf_plan_step (e, n, run, kernel, 1, &in, out, y->h);
@@ -81,7 +68,7 @@ run_max_pool (
     e->k->max_pool_u8 (&s->shape, x->data, y, row0, row1);
   else
     e->k->max_pool_f32 (&s->shape, x->data, y, row0, row1);
-  finish (e, s, y, (gsize) (row1 - row0) * row_of (t));
+  finish (e, s, y, (gsize) (row1 - row0) * qf_tensor_row (t));
 }
 
 /* Has each of @out windows an element of the input in it? */
@@ -120,7 +107,8 @@ qf_plan_max_pool (QfEngine *e, const QfNode *n, GError **error)
           x->h, y->h, w->kernel[0], w->stride[0], w->pad[0], w->dilation[0]) ||
       !windows_hold (
           x->w, y->w, w->kernel[1], w->stride[1], w->pad[1], w->dilation[1]))
-    return unsupported (n, "a window lies wholly outside its input", error);
+    return qf_plan_unsupported (
+        n, "a window lies wholly outside its input", error);
   return TRUE;
 }
 
@@ -154,13 +142,13 @@ qf_plan_global_avg (QfEngine *e, const QfNode *n, GError **error)
   x = qf_step_in (e, s, 0);
   y = qf_step_out (e, s);
   if (x->c != y->c || y->h * y->w != 1)
-    return unsupported (n, "its output is not one pixel", error);
+    return qf_plan_unsupported (n, "its output is not one pixel", error);
   if (!s->info.quantized) {
     s->info.kernel = "mean_f32";
     return TRUE;
   }
   if ((gint64) x->h * x->w > 1 << 23)
-    return unsupported (n, "its sums do not fit into 32 bits", error);
+    return qf_plan_unsupported (n, "its sums do not fit into 32 bits", error);
   if (!qf_plan_codes (n, y, &codes, error))
     return FALSE;
   s->mult = g_new (float, y->c);
@@ -182,7 +170,7 @@ run_resize (const QfEngine *e, const QfStep *s, int row0, int row1, int worker)
 
   e->k->resize_nearest (x->data, x->w, x->c, qf_dtype_size (x->dtype),
       s->scale_h, s->scale_w, y, row0, row1);
-  finish (e, s, y, (gsize) (row1 - row0) * row_of (t));
+  finish (e, s, y, (gsize) (row1 - row0) * qf_tensor_row (t));
 }
 
 gboolean
@@ -199,7 +187,7 @@ qf_plan_resize (QfEngine *e, const QfNode *n, GError **error)
   s->scale_w = n->scale_w;
   if (n->scale_h < 1 || n->scale_w < 1 || x->c != y->c ||
       (gint64) x->h * n->scale_h != y->h || (gint64) x->w * n->scale_w != y->w)
-    return unsupported (
+    return qf_plan_unsupported (
         n, "its output is not its input times whole factors", error);
   return TRUE;
 }
@@ -214,7 +202,7 @@ run_concat (const QfEngine *e, const QfStep *s, int row0, int row1, int worker)
 
   /* contiguous elements of the output that the inputs divide, per input in
    * proportion to its share of the axis */
-  whole = s->axis == 1 ? (gsize) t->c : row_of (t);
+  whole = s->axis == 1 ? (gsize) t->c : qf_tensor_row (t);
   for (int i = 0; i < s->n_in; i++, at += run) {
     const QfTensor *x = qf_step_in (e, s, i);
     gsize runs = s->axis == 1 ? (gsize) (row1 - row0) * (gsize) t->w
@@ -222,7 +210,7 @@ run_concat (const QfEngine *e, const QfStep *s, int row0, int row1, int worker)
     const guint8 *from = row_at (x, row0);
     guint8 *to = row_at (t, row0) + at * size;
 
-    run = s->axis == 1 ? (gsize) x->c : row_of (x);
+    run = s->axis == 1 ? (gsize) x->c : qf_tensor_row (x);
     for (gsize r = 0; r < runs; r++, from += run * size, to += whole * size)
       if (s->tables[i])
         e->k->lookup_u8 (from, s->tables[i], to, run);
@@ -230,8 +218,8 @@ run_concat (const QfEngine *e, const QfStep *s, int row0, int row1, int worker)
         memcpy (to, from, run * size);
   }
   if (t->dtype == QF_F32)
-    qf_step_activate_f32 (
-        e, s, (float *) row_at (t, row0), (gsize) (row1 - row0) * row_of (t));
+    qf_step_activate_f32 (e, s, (float *) row_at (t, row0),
+        (gsize) (row1 - row0) * qf_tensor_row (t));
 }
 
 /* Along rows: each input is one run. */
@@ -275,12 +263,13 @@ check_concat (QfEngine *e, const QfNode *n, const int *in, const QfTensor *y,
     sum += extent (x, axis);
     for (int a = 1; a <= 3; a++)
       if (a != axis && extent (x, a) != extent (y, a))
-        return unsupported (n, "its inputs differ in another axis", error);
+        return qf_plan_unsupported (
+            n, "its inputs differ in another axis", error);
     if (x->dtype != y->dtype)
-      return unsupported (n, "its inputs are not all quantized", error);
+      return qf_plan_unsupported (n, "its inputs are not all quantized", error);
   }
   return sum == extent (y, axis) ||
-      unsupported (n, "its output has not its inputs' extent", error);
+      qf_plan_unsupported (n, "its output has not its inputs' extent", error);
 }
 
 gboolean
@@ -299,7 +288,7 @@ qf_plan_concat (QfEngine *e, const QfNode *n, GError **error)
     return FALSE;
   y = &qf_engine_slot (e, out)->t;
   if (n->n_in < 1 || axis < 1 || axis > 3)
-    return unsupported (n, "joins images along the batch", error);
+    return qf_plan_unsupported (n, "joins images along the batch", error);
   if (!check_concat (e, n, in, y, axis, error))
     return FALSE;
   s = qf_plan_step (e, n, axis == 2 ? run_concat_rows : run_concat, "copy",
@@ -336,7 +325,7 @@ qf_plan_flatten (QfEngine *e, const QfNode *n, GError **error)
     return FALSE;
   if (s->info.h * s->info.w != 1 ||
       qf_tensor_elements (qf_step_in (e, s, 0)) != (gsize) s->info.c)
-    return unsupported (n, "flattens more than one image", error);
+    return qf_plan_unsupported (n, "flattens more than one image", error);
   return TRUE;
 }
 
