@@ -4,6 +4,7 @@
 SPDX-License-Identifier: LGPL-2.1-or-later
 
 usage: ort_compare.py --run BUILD/tests/conformance/run-model MODEL.onnx ...
+       ort_compare.py --frames FOLDER   (what BUILD/tests/conformance/frozen left)
 
 Needs the Python packages onnx, onnxruntime and numpy; never part of the suite.
 Quantized outputs must be the same bytes, except behind an Add, where codes may
@@ -57,7 +58,6 @@ def expose_codes(model):
         if node.op_type != "DequantizeLinear":
             continue
         old = out.name
-        del out.type.tensor_type.elem_type
         out.name = node.input[0]
         out.type.tensor_type.elem_type = onnx.TensorProto.UINT8
         model.graph.node.remove(node)
@@ -164,6 +164,25 @@ def compare(path, args):
     return bad
 
 
+def compare_frames(folder):
+    """ONNX Runtime on the frames that tests/conformance/frozen compared."""
+    sess = session(expose_codes(shift_weights(
+        onnx.load(os.path.join(folder, "model.onnx")))), 1)
+    given = sess.get_inputs()[0]
+    names = sorted(n[:-3] for n in os.listdir(folder) if n.endswith(".in"))
+    wrong = total = 0
+    for name in names:
+        x = np.fromfile(os.path.join(folder, name + ".in"), np.uint8)
+        want = np.fromfile(os.path.join(folder, name + ".out"), np.uint8)
+        got = np.concatenate([v.ravel() for v in sess.run(
+            None, {given.name: x.reshape(given.shape)})])
+        wrong += int((got != want).sum())
+        total += want.size
+    print(f"{len(names)} frames: {wrong} of {total} bytes differ between "
+          f"ONNX Runtime {ort.__version__} and the trainer")
+    return wrong + (not names)
+
+
 def measure(path, args):
     model = expose_codes(onnx.load(path))
     shifted = expose_codes(shift_weights(onnx.load(path)))
@@ -195,15 +214,19 @@ def measure(path, args):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    p.add_argument("--run", required=True, help="the built run-model program")
+    p.add_argument("--frames", metavar="FOLDER",
+                   help="what the program frozen left")
+    p.add_argument("--run", help="the built run-model program")
     p.add_argument("--inputs", type=int, default=4)
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--measure", action="store_true")
     p.add_argument("--layers", action="store_true")
     p.add_argument("--threads", type=int, nargs="*", default=[1, 2])
-    p.add_argument("models", nargs="+")
+    p.add_argument("models", nargs="*")
     args = p.parse_args()
-    bad = 0
+    if not args.frames and not (args.run and args.models):
+        p.error("give --frames FOLDER, or --run PROGRAM and models")
+    bad = compare_frames(args.frames) if args.frames else 0
     for path in args.models:
         print(os.path.basename(path))
         bad += compare(path, args)
