@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static gsize
 bytes_of (const QfTensor *t)
@@ -54,36 +55,48 @@ append_planar (GByteArray *out, const QfTensor *t)
 static int
 by_value (const void *a, const void *b)
 {
-  gint64 x = *(const gint64 *) a, y = *(const gint64 *) b;
+  double x = *(const double *) a, y = *(const double *) b;
 
   return x < y ? -1 : x > y;
 }
 
-/* Median in ns of @rounds calls; @step −1: all steps. */
+/* µs: with one thread its own time, so that other programs do not count. */
 static double
-time_steps (QfEngine *e, int step, int rounds)
+now (clockid_t clock)
 {
-  g_autofree gint64 *t = g_new (gint64, rounds);
+  struct timespec t;
+
+  clock_gettime (clock, &t);
+  return (double) t.tv_sec * 1e6 + (double) t.tv_nsec / 1e3;
+}
+
+/* Median in µs of @rounds calls; @step −1: all steps. */
+static double
+time_steps (QfEngine *e, int step, int rounds, clockid_t clock)
+{
+  g_autofree double *t = g_new (double, rounds);
   int inner = step < 0 ? 1 : 4;
 
   for (int i = 0; i < rounds; i++) {
-    gint64 start = g_get_monotonic_time ();
+    double start = now (clock);
 
     for (int j = 0; j < inner; j++)
       if (step < 0)
         qf_engine_run (e);
       else
         qf_engine_run_step (e, step);
-    t[i] = g_get_monotonic_time () - start;
+    t[i] = now (clock) - start;
   }
   qsort (t, (gsize) rounds, sizeof *t, by_value);
-  return (double) t[rounds / 2] / inner;
+  return t[rounds / 2] / inner;
 }
 
 static void
-print_times (QfEngine *e, int rounds)
+print_times (QfEngine *e, int rounds, int threads)
 {
-  printf (", \"us\": %.1f, \"steps\": [", time_steps (e, -1, rounds));
+  clockid_t clock = threads == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC;
+
+  printf (", \"us\": %.1f, \"steps\": [", time_steps (e, -1, rounds, clock));
   for (int i = 0; i < qf_engine_n_steps (e); i++) {
     QfEngineStep s;
 
@@ -91,7 +104,7 @@ print_times (QfEngine *e, int rounds)
     printf ("%s{\"name\": \"%s\", \"op\": \"%s\", \"macs\": %" G_GINT64_FORMAT
             ", \"c\": %d, \"h\": %d, \"w\": %d, \"us\": %.1f}",
         i ? ", " : "", s.name, s.op, s.macs, s.c, s.h, s.w,
-        time_steps (e, i, rounds));
+        time_steps (e, i, rounds, clock));
   }
   printf ("]");
 }
@@ -123,7 +136,7 @@ main (int argc, char **argv)
   printf ("{\"isa\": \"%s\", \"memory\": %" G_GSIZE_FORMAT, qf_engine_isa (),
       qf_engine_memory (e));
   if (argc > 5)
-    print_times (e, MAX (atoi (argv[5]), 1));
+    print_times (e, MAX (atoi (argv[5]), 1), atoi (argv[4]));
   printf ("}\n");
   return 0;
 
