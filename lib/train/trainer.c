@@ -17,9 +17,9 @@ qf_train_options_init (QfTrainOptions *o)
   o->head = "fcos";
   o->network = "nano";
   o->labels = "object";
-  o->epochs = 12;
+  o->epochs = 24;
   o->batch_size = 16;
-  o->learning_rate = 0.02;
+  o->learning_rate = 0.04;
   o->momentum = 0.9;
   o->weight_decay = 5e-4;
   o->zoom_min = 0.5;

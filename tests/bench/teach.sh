@@ -18,7 +18,7 @@ seeds=${4:-1 2 3}
 [ $# -gt 4 ] && shift 4 || set -- Y D1x2t8,D5x2t8 Y,D1x2t8,D5x2t8
 build=${BUILD:-$top/build}
 out=${OUT:-$build/teach}
-epochs=${EPOCHS:-40}
+epochs=${EPOCHS:-24}
 clip=/usr/share/doc/opencv-doc/examples/data/vtest.avi
 export GST_PLUGIN_PATH_1_0="$build/plugins"
 mkdir -p "$out"
