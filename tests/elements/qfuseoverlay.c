@@ -170,12 +170,10 @@ check_outline (const GstVideoInfo *info, GstBuffer *before, GstBuffer *after,
         gint deep = GST_VIDEO_INFO_COMP_DEPTH (info, k) > 8 ? 4 : 1;
         gdouble share = outline_share (info, k, x, y, box, line);
 
-        if (share == 0)
-          fail_unless (is == was, "%s: component %u at %d,%d changed",
-              info->finfo->name, k, x, y);
-        else
-          fail_unless (fabs (was + share * (value[k] - was) - is) <= 2 * deep,
-              "%s: component %u at %d,%d is %d, should be near %g",
+        /* a check for each sample would be slow: Check notes every one */
+        if (share == 0 ? is != was
+                       : fabs (was + share * (value[k] - was) - is) > 2 * deep)
+          fail ("%s: component %u at %d,%d is %d, should be near %g",
               info->finfo->name, k, x, y, is, was + share * (value[k] - was));
       }
   gst_video_frame_unmap (&a);
