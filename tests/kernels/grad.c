@@ -80,7 +80,7 @@ check_stats (const QfGradKernels *kern, QfRng *rng)
     g_autofree gint32 *lim = g_new0 (gint32, 2 * ch);
 
     for (int i = 0; i < pixels * ch; i++)
-      a[i] = (gint32) (qf_rng_next (rng) >> 33) - (1 << 30);
+      a[i] = (gint32) (qf_rng_next (rng) >> 35) - (1 << 28); /* 50·2^56 < 2^63 */
     kern->stats_s32 (a, pixels, ch, sum, sum + ch, lim, lim + ch);
     for (int c = 0; c < ch; c++) {
       gint64 s = 0, s2 = 0;
