@@ -3,8 +3,7 @@
 
 # The plugin scanner has no sanitizer inside and could not load our plugin.
 GST_REGISTRY_FORK=no
-# Slow unwinding: else stacks end in GLib and no leak can be told from another.
-ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1:fast_unwind_on_malloc=0:malloc_context_size=12
+ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 LSAN_OPTIONS=suppressions=$PWD/tests/lsan.supp:print_suppressions=0
 G_SLICE=always-malloc

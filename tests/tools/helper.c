@@ -257,6 +257,18 @@ typedef struct
   GstSegment segment;
 } Stream;
 
+static void
+stream_free (gpointer data)
+{
+  Stream *s = data;
+
+  g_free (s->kind);
+  g_free (s->media);
+  g_array_unref (s->times);
+  g_checksum_free (s->bytes);
+  g_free (s);
+}
+
 static GMutex lock;
 
 static void
@@ -331,7 +343,7 @@ on_stream (GstElement *parsebin, GstPad *pad, gpointer data)
 static GPtrArray *
 read_streams (const char *path)
 {
-  GPtrArray *streams = g_ptr_array_new ();
+  GPtrArray *streams = g_ptr_array_new_with_free_func (stream_free);
   GstElement *pipeline = launch ("filesrc name=file ! parsebin name=parse");
   GstElement *e = gst_bin_get_by_name (GST_BIN (pipeline), "file");
 
@@ -375,7 +387,8 @@ largest_shift (const Stream *a, const Stream *b, gint64 a0, gint64 b0)
 static int
 compare (const char *a_path, const char *b_path, gint64 tick)
 {
-  GPtrArray *a = read_streams (a_path), *b = read_streams (b_path);
+  g_autoptr (GPtrArray) a = read_streams (a_path);
+  g_autoptr (GPtrArray) b = read_streams (b_path);
   Stream *av = find_kind (a, "video"), *bv = find_kind (b, "video");
   Stream *aa = find_kind (a, "audio"), *ba = find_kind (b, "audio");
   gint64 a0, b0, shift;
