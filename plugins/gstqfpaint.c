@@ -3,6 +3,7 @@
 #include "gstqfpaint.h"
 
 #include <math.h>
+#include <string.h>
 
 /* Pixels of the frame; x1, y1 exclusive. */
 typedef struct
@@ -49,7 +50,7 @@ gst_qf_canvas_init (
 
 /* The colour's value in component @k of the frame's format. */
 static gint
-component (const GstQfCanvas *c, GstQfColour colour, guint k)
+component_value (const GstQfCanvas *c, GstQfColour colour, guint k)
 {
   const GstVideoFormatInfo *f = c->frame->info.finfo;
   gint max = (1 << GST_VIDEO_FORMAT_INFO_DEPTH (f, k)) - 1;
@@ -86,17 +87,31 @@ pixels (const Rect *r)
 static guint
 coverage (const Area *a, const Rect *cell)
 {
-  Rect on = meet (&a->outer, cell), off = meet (&a->hole, cell);
+  Rect on = meet (&a->outer, cell), off;
   guint n = pixels (cell), sum = 0;
 
-  if (!a->mask)
+  if (!a->mask) {
+    off = meet (&a->hole, cell);
     sum = 255 * (pixels (&on) - pixels (&off));
-  else
-    for (gint y = on.y0; y < on.y1; y++)
+  } else
+    for (gint y = on.y0; y < on.y1; y++) {
+      const guint8 *row = a->mask + (y - a->outer.y0) * (gssize) a->stride;
+
       for (gint x = on.x0; x < on.x1; x++)
-        sum +=
-            a->mask[(y - a->outer.y0) * (gssize) a->stride + x - a->outer.x0];
-  return (sum + n / 2) / n;
+        sum += row[x - a->outer.x0];
+    }
+  return sum == 0 ? 0 : (sum + n / 2) / n;
+}
+
+/* The same for a whole cell of 2x1 or 2x2 pixels inside of a mask. */
+static inline guint
+mask_coverage (const Area *a, gint x, gint y, gboolean two_rows)
+{
+  const guint8 *p =
+      a->mask + (y - a->outer.y0) * (gssize) a->stride + x - a->outer.x0;
+
+  return two_rows ? (p[0] + p[1] + p[a->stride] + p[a->stride + 1] + 2u) >> 2
+                  : (p[0] + p[1] + 1u) >> 1;
 }
 
 static inline gint
@@ -107,45 +122,111 @@ mix (gint from, gint to, guint cover)
   return from + (d + (d >= 0 ? 127 : -127)) / 255;
 }
 
-static void
-paint_component (const GstQfCanvas *c, const Area *a, guint k, gint value)
+/* One component of the frame, and the value that is painted. */
+typedef struct
 {
-  const GstVideoInfo *info = &c->frame->info;
-  const GstVideoFormatInfo *f = info->finfo;
-  const Rect *o = &a->outer;
-  gint sx = GST_VIDEO_FORMAT_INFO_W_SUB (f, k);
-  gint sy = GST_VIDEO_FORMAT_INFO_H_SUB (f, k);
-  gint step = GST_VIDEO_FORMAT_INFO_PSTRIDE (f, k);
-  gint shift = GST_VIDEO_FORMAT_INFO_SHIFT (f, k);
-  gboolean wide = GST_VIDEO_FORMAT_INFO_DEPTH (f, k) > 8;
-  /* GStreamer 1.22 gives P010's V the offset 1; samples of 2 bytes lie at 2 */
-  gint offset = wide ? GST_ROUND_UP_2 (GST_VIDEO_FORMAT_INFO_POFFSET (f, k))
-                     : GST_VIDEO_FORMAT_INFO_POFFSET (f, k);
-  guint8 *data = (guint8 *) GST_VIDEO_FRAME_PLANE_DATA (
-                     c->frame, GST_VIDEO_FORMAT_INFO_PLANE (f, k)) +
+  guint8 *data;
+  gssize stride;
+  gint step, shift;   /* bytes from sample to sample; bits below a sample */
+  gint sx, sy;        /* subsampling, powers of 2 */
+  gboolean wide;      /* samples of 2 bytes */
+  gint width, height; /* of the frame, pixels */
+  gint value;
+} Component;
+
+static void
+component_init (Component *m, const GstQfCanvas *c, guint k, gint value)
+{
+  const GstVideoFormatInfo *f = c->frame->info.finfo;
+  gint offset = GST_VIDEO_FORMAT_INFO_POFFSET (f, k);
+
+  m->wide = GST_VIDEO_FORMAT_INFO_DEPTH (f, k) > 8;
+  if (m->wide) /* GStreamer 1.22 gives P010's V the offset 1 */
+    offset = GST_ROUND_UP_2 (offset);
+  m->data = (guint8 *) GST_VIDEO_FRAME_PLANE_DATA (
+                c->frame, GST_VIDEO_FORMAT_INFO_PLANE (f, k)) +
       offset;
-  gssize stride = GST_VIDEO_FRAME_COMP_STRIDE (c->frame, k);
+  m->stride = GST_VIDEO_FRAME_COMP_STRIDE (c->frame, k);
+  m->step = GST_VIDEO_FORMAT_INFO_PSTRIDE (f, k);
+  m->shift = GST_VIDEO_FORMAT_INFO_SHIFT (f, k);
+  m->sx = GST_VIDEO_FORMAT_INFO_W_SUB (f, k);
+  m->sy = GST_VIDEO_FORMAT_INFO_H_SUB (f, k);
+  m->width = c->frame->info.width;
+  m->height = c->frame->info.height;
+  m->value = value;
+}
 
-  for (gint y = o->y0 >> sy; y <= (o->y1 - 1) >> sy; y++) {
-    Rect cell = { 0, y << sy, 0, MIN ((y + 1) << sy, info->height) };
-    gboolean in_hole = cell.y0 >= a->hole.y0 && cell.y1 <= a->hole.y1;
+static inline void
+put (const Component *m, guint8 *p, guint cover)
+{
+  if (m->wide) {
+    gint was = GST_READ_UINT16_LE (p) >> m->shift;
 
-    for (gint x = o->x0 >> sx; x <= (o->x1 - 1) >> sx; x++) {
-      guint8 *p = data + y * stride + x * (gssize) step;
+    GST_WRITE_UINT16_LE (p, mix (was, m->value, cover) << m->shift);
+  } else
+    *p = cover == 255 ? (guint8) m->value : (guint8) mix (*p, m->value, cover);
+}
+
+/* @n samples of a row that is not subsampled; @mask NULL: covered. */
+static void
+paint_span (const Component *m, gint x, gint y, gint n, const guint8 *mask)
+{
+  guint8 *p = m->data + y * m->stride + x * (gssize) m->step;
+
+  if (!mask && !m->wide && m->step == 1) {
+    memset (p, m->value, (gsize) MAX (n, 0));
+    return;
+  }
+  for (gint i = 0; i < n; i++, p += m->step)
+    if (!mask || mask[i])
+      put (m, p, mask ? mask[i] : 255);
+}
+
+static void
+paint_rows (const Component *m, const Area *a)
+{
+  const Rect *o = &a->outer, *h = &a->hole;
+
+  for (gint y = o->y0; y < o->y1; y++) {
+    const guint8 *mask =
+        a->mask ? a->mask + (y - o->y0) * (gssize) a->stride : NULL;
+
+    if (y >= h->y0 && y < h->y1) {
+      paint_span (m, o->x0, y, h->x0 - o->x0, NULL);
+      paint_span (m, h->x1, y, o->x1 - h->x1, NULL);
+    } else
+      paint_span (m, o->x0, y, o->x1 - o->x0, mask);
+  }
+}
+
+static void
+paint_cells (const Component *m, const Area *a)
+{
+  const Rect *o = &a->outer, *h = &a->hole;
+  gboolean simple = m->sx == 1 && m->sy <= 1 && h->x1 <= h->x0;
+
+  for (gint y = o->y0 >> m->sy; y <= (o->y1 - 1) >> m->sy; y++) {
+    Rect cell = { 0, y << m->sy, 0, MIN ((y + 1) << m->sy, m->height) };
+    gboolean in_hole = cell.y0 >= h->y0 && cell.y1 <= h->y1;
+    gboolean in_rows =
+        cell.y0 >= o->y0 && cell.y1 <= o->y1 && cell.y1 - cell.y0 == 1 << m->sy;
+    guint8 *row = m->data + y * m->stride;
+
+    for (gint x = o->x0 >> m->sx; x <= (o->x1 - 1) >> m->sx; x++) {
       guint cover;
 
-      cell.x0 = x << sx;
-      cell.x1 = MIN ((x + 1) << sx, info->width);
-      if (in_hole && cell.x0 >= a->hole.x0 && cell.x1 <= a->hole.x1) {
-        x = MAX (x, (a->hole.x1 >> sx) - 1); /* nothing to do up to there */
+      cell.x0 = x << m->sx;
+      cell.x1 = MIN ((x + 1) << m->sx, m->width);
+      if (in_hole && cell.x0 >= h->x0 && cell.x1 <= h->x1) {
+        x = MAX (x, (h->x1 >> m->sx) - 1); /* nothing to do up to there */
         continue;
       }
-      cover = coverage (a, &cell);
-      if (wide)
-        GST_WRITE_UINT16_LE (
-            p, mix (GST_READ_UINT16_LE (p) >> shift, value, cover) << shift);
+      if (simple && in_rows && cell.x0 >= o->x0 && cell.x0 + 2 <= o->x1)
+        cover = a->mask ? mask_coverage (a, cell.x0, cell.y0, m->sy == 1) : 255;
       else
-        *p = (guint8) mix (*p, value, cover);
+        cover = coverage (a, &cell);
+      if (cover > 0)
+        put (m, row + x * (gssize) m->step, cover);
     }
   }
 }
@@ -164,9 +245,17 @@ cut (const GstQfCanvas *c, gint x, gint y, gint w, gint h)
 static void
 paint (GstQfCanvas *c, GstQfColour colour, const Area *a)
 {
-  for (guint k = 0; k < GST_VIDEO_FRAME_N_COMPONENTS (c->frame); k++)
-    if (pixels (&a->outer) > 0)
-      paint_component (c, a, k, component (c, colour, k));
+  if (pixels (&a->outer) == 0)
+    return;
+  for (guint k = 0; k < GST_VIDEO_FRAME_N_COMPONENTS (c->frame); k++) {
+    Component m;
+
+    component_init (&m, c, k, component_value (c, colour, k));
+    if (m.sx == 0 && m.sy == 0)
+      paint_rows (&m, a);
+    else
+      paint_cells (&m, a);
+  }
 }
 
 void

@@ -4,8 +4,9 @@
 
 #include <pango/pangocairo.h>
 
-/* Scores make about a hundred texts of each name. */
-#define MAX_TEXTS 1000
+/* A hundred scores, names, and the numbers of objects, which may go on and on.
+ */
+#define MAX_TEXTS 2000
 #define MAX_WIDTH 4096
 
 struct _GstQfTexts
@@ -71,6 +72,8 @@ render (GstQfTexts *t, const gchar *string)
   text->height = CLAMP (h + t->margin, 1, MAX_WIDTH);
   text->stride = cairo_format_stride_for_width (CAIRO_FORMAT_A8, text->width);
   text->data = g_malloc0 ((gsize) text->stride * (gsize) text->height);
+  text->baseline =
+      t->margin / 2 + pango_layout_get_baseline (layout) / PANGO_SCALE;
   surface = cairo_image_surface_create_for_data (
       text->data, CAIRO_FORMAT_A8, text->width, text->height, text->stride);
   cr = cairo_create (surface);
@@ -90,9 +93,14 @@ gst_qf_texts_get (GstQfTexts *t, const gchar *string)
 
   if (text)
     return text;
-  if (g_hash_table_size (t->texts) >= MAX_TEXTS)
-    g_hash_table_remove_all (t->texts);
   text = render (t, string);
   g_hash_table_insert (t->texts, g_strdup (string), text);
   return text;
+}
+
+void
+gst_qf_texts_trim (GstQfTexts *t)
+{
+  if (g_hash_table_size (t->texts) >= MAX_TEXTS)
+    g_hash_table_remove_all (t->texts);
 }

@@ -6,10 +6,11 @@
 
 G_BEGIN_DECLS
 
-/** A text's coverage, 0 … 255, [height][stride], with a margin around. */
+/** A text's coverage, 0 … 255, [height][stride], with a margin around; the
+ * baseline is @baseline rows below the top. */
 typedef struct
 {
-  gint width, height, stride;
+  gint width, height, stride, baseline;
   guint8 *data;
 } GstQfText;
 
@@ -21,7 +22,10 @@ typedef struct _GstQfTexts GstQfTexts;
 GstQfTexts *gst_qf_texts_new (const gchar *font, gdouble size);
 void gst_qf_texts_free (GstQfTexts *t);
 
-/** The mask of @text (UTF-8); valid until the next call. */
+/** The mask of @text (UTF-8); valid until gst_qf_texts_trim(). */
 const GstQfText *gst_qf_texts_get (GstQfTexts *t, const gchar *text);
+
+/** Forgets all where there are too many: call between frames. */
+void gst_qf_texts_trim (GstQfTexts *t);
 
 G_END_DECLS

@@ -19,23 +19,12 @@
  */
 #include "gstqfuseoverlay.h"
 
+#include "gstqfdraw.h"
 #include "gstqfinplace.h"
-#include "gstqfmeta-private.h"
-#include "gstqfpaint.h"
 #include "gstqfplanesmeta.h"
-#include "gstqftext.h"
-
-#include <math.h>
 
 GST_DEBUG_CATEGORY_STATIC (gst_qfuse_overlay_debug);
 #define GST_CAT_DEFAULT gst_qfuse_overlay_debug
-
-typedef enum
-{
-  GST_QFUSE_OVERLAY_COLOUR_LABEL,
-  GST_QFUSE_OVERLAY_COLOUR_ID,
-  GST_QFUSE_OVERLAY_COLOUR_NONE
-} GstQfuseOverlayColour;
 
 #define GST_TYPE_QFUSE_OVERLAY_COLOUR (gst_qfuse_overlay_colour_get_type ())
 static GType
@@ -43,10 +32,10 @@ gst_qfuse_overlay_colour_get_type (void)
 {
   static GType type;
   static const GEnumValue values[] = {
-    { GST_QFUSE_OVERLAY_COLOUR_LABEL, "A colour a class", "label" },
-    { GST_QFUSE_OVERLAY_COLOUR_ID,
+    { GST_QF_COLOUR_BY_LABEL, "A colour a class", "label" },
+    { GST_QF_COLOUR_BY_ID,
         "A colour an object; of the class where it has no number", "id" },
-    { GST_QFUSE_OVERLAY_COLOUR_NONE, "One colour", "none" },
+    { GST_QF_COLOUR_BY_NONE, "One colour", "none" },
     { 0, NULL, NULL },
   };
 
@@ -70,21 +59,12 @@ enum
 };
 
 #define DEFAULT_FONT "Sans Bold"
-#define MAX_LINE_WIDTH 64
-
-typedef struct
-{
-  gboolean boxes, labels, scores, actions, truth;
-  GstQfuseOverlayColour colour_by;
-  gint line_width; /* pixels; 0: by the picture's height */
-} Settings;
-
 struct _GstQfuseOverlay
 {
   GstBaseTransform parent;
 
   /* properties, under the object lock */
-  Settings settings;
+  GstQfDrawSettings settings;
   gchar *font;
   gboolean new_font;
 
@@ -93,15 +73,6 @@ struct _GstQfuseOverlay
   GstQfFound found;
   GstQfTexts *texts; /* NULL: none rendered yet */
 };
-
-/* One frame's drawing. */
-typedef struct
-{
-  GstQfuseOverlay *self;
-  GstQfCanvas canvas;
-  Settings settings;
-  gint line;
-} Drawing;
 
 #define OVERLAY_CAPS GST_STATIC_CAPS (GST_VIDEO_CAPS_MAKE (GST_QF_FORMATS))
 
@@ -116,35 +87,12 @@ GST_ELEMENT_REGISTER_DEFINE_WITH_CODE (qfuseoverlay, "qfuseoverlay",
     GST_DEBUG_CATEGORY_INIT (gst_qfuse_overlay_debug, "qfuseoverlay", 0,
         "boxes and texts on frames"))
 
-/* Neighbours differ in hue and lightness; none is close to skin, road or sky.
- */
-static const GstQfColour palette[] = {
-  { 0x35, 0xf0, 0x5a },
-  { 0xff, 0x3b, 0x30 },
-  { 0x1e, 0xc8, 0xff },
-  { 0xff, 0xd6, 0x0a },
-  { 0xe0, 0x40, 0xfb },
-  { 0xff, 0x8c, 0x1a },
-  { 0x2a, 0x5c, 0xff },
-  { 0xb6, 0xff, 0x2e },
-  { 0xff, 0x4f, 0xa3 },
-  { 0x14, 0xb8, 0xa6 },
-  { 0x8b, 0x3d, 0xff },
-  { 0xff, 0xee, 0x9c },
-  { 0xb9, 0x1c, 0x3c },
-  { 0x9b, 0xe8, 0xff },
-  { 0x3f, 0x8f, 0x1f },
-  { 0xff, 0xb3, 0xd9 },
-};
-static const GstQfColour grey = { 0x9a, 0x9a, 0x9a };
-static const GstQfColour black = { 0, 0, 0 }, white = { 255, 255, 255 };
-
 static void
 gst_qfuse_overlay_set_property (
     GObject *object, guint id, const GValue *value, GParamSpec *pspec)
 {
   GstQfuseOverlay *self = GST_QFUSE_OVERLAY (object);
-  Settings *s = &self->settings;
+  GstQfDrawSettings *s = &self->settings;
 
   GST_OBJECT_LOCK (self);
   switch (id) {
@@ -185,7 +133,7 @@ gst_qfuse_overlay_get_property (
     GObject *object, guint id, GValue *value, GParamSpec *pspec)
 {
   GstQfuseOverlay *self = GST_QFUSE_OVERLAY (object);
-  const Settings *s = &self->settings;
+  const GstQfDrawSettings *s = &self->settings;
 
   GST_OBJECT_LOCK (self);
   switch (id) {
@@ -242,12 +190,12 @@ gst_qfuse_overlay_set_caps (
   return gst_video_info_from_caps (&self->info, incaps);
 }
 
-static const GstQfText *
-get_text (Drawing *d, const gchar *string)
+/* In the font of the moment. */
+static GstQfTexts *
+prepare_texts (GstQfuseOverlay *self, gint height)
 {
-  GstQfuseOverlay *self = d->self;
-  gboolean new_font;
   g_autofree gchar *font = NULL;
+  gboolean new_font;
 
   GST_OBJECT_LOCK (self);
   new_font = self->new_font;
@@ -258,202 +206,16 @@ get_text (Drawing *d, const gchar *string)
 
   if (new_font)
     forget_texts (self);
-  if (!self->texts)
-    self->texts =
-        gst_qf_texts_new (font, CLAMP (d->canvas.height / 40.0, 10, 72));
-  return gst_qf_texts_get (self->texts, string);
-}
-
-static GstQfColour
-pick (guint n)
-{
-  return palette[n % G_N_ELEMENTS (palette)];
-}
-
-static GstQfColour
-colour_of (const Drawing *d, const QfuseDetection *o)
-{
-  switch (d->settings.colour_by) {
-    case GST_QFUSE_OVERLAY_COLOUR_ID:
-      if (o->id > 0)
-        return pick ((guint) o->id - 1);
-      /* fall through */
-    case GST_QFUSE_OVERLAY_COLOUR_LABEL:
-      if (o->label_id >= 0)
-        return pick ((guint) o->label_id);
-      return pick (o->label ? g_str_hash (g_quark_to_string (o->label)) : 0);
-    default:
-      return palette[0];
-  }
-}
-
-/* Black or white, whichever differs more in luma. */
-static GstQfColour
-contrast (GstQfColour c)
-{
-  return 299 * c.r + 587 * c.g + 114 * c.b > 128000 ? black : white;
-}
-
-/* On a ground of @ground with its left top corner at x, y, moved into the
- * picture where it would stand out. */
-static void
-draw_text (Drawing *d, const gchar *string, GstQfColour ground, gint x, gint y)
-{
-  const GstQfText *text = get_text (d, string);
-
-  x = MAX (0, MIN (x, d->canvas.width - text->width));
-  y = MAX (0, MIN (y, d->canvas.height - text->height));
-  gst_qf_paint_rect (&d->canvas, ground, x, y, text->width, text->height);
-  gst_qf_paint_mask (&d->canvas, contrast (ground), text->data, text->stride, x,
-      y, text->width, text->height);
-}
-
-static void
-draw_dashes (Drawing *d, GstQfColour colour, gint x, gint y, gint w, gint h)
-{
-  gint dash = 3 * d->line;
-
-  for (gint at = 0; at < MAX (w, h); at += 2 * dash)
-    if (w > h)
-      gst_qf_paint_rect (&d->canvas, colour, x + at, y, MIN (dash, w - at), h);
-    else
-      gst_qf_paint_rect (&d->canvas, colour, x, y + at, w, MIN (dash, h - at));
-}
-
-static void
-draw_dashed_box (Drawing *d, GstQfColour colour, gint x, gint y, gint w, gint h)
-{
-  gint line = MIN (d->line, MIN ((w + 1) / 2, (h + 1) / 2));
-
-  draw_dashes (d, colour, x, y, w, line);
-  draw_dashes (d, colour, x, y + h - line, w, line);
-  draw_dashes (d, colour, x, y + line, line, h - 2 * line);
-  draw_dashes (d, colour, x + w - line, y + line, line, h - 2 * line);
-}
-
-/* To the nearest pixel edge, cut to just outside of the picture so that sums
- * stay small; not-a-number becomes @size. */
-static gint
-to_pixel (gfloat v, gint size)
-{
-  return (gint) rintf (
-      fmaxf (-MAX_LINE_WIDTH, fminf (v, (gfloat) size + MAX_LINE_WIDTH)));
-}
-
-static void
-to_pixels (const Drawing *d, const QfuseDetection *o, gint *x, gint *y, gint *w,
-    gint *h)
-{
-  *x = to_pixel (o->x, d->canvas.width);
-  *y = to_pixel (o->y, d->canvas.height);
-  *w = to_pixel (o->x + o->w, d->canvas.width) - *x;
-  *h = to_pixel (o->y + o->h, d->canvas.height) - *y;
-}
-
-static void
-append_name (GString *text, GQuark label, gint label_id)
-{
-  g_autofree gchar *valid = NULL;
-
-  if (label) {
-    valid = g_utf8_make_valid (g_quark_to_string (label), -1);
-    g_string_append (text, valid);
-  } else if (label_id >= 0)
-    g_string_append_printf (text, "class %d", label_id);
-}
-
-static void
-append_score (GString *text, gfloat score)
-{
-  gchar number[G_ASCII_DTOSTR_BUF_SIZE];
-
-  if (text->len > 0)
-    g_string_append_c (text, ' ');
-  g_string_append (
-      text, g_ascii_formatd (number, sizeof (number), "%.2f", score));
-}
-
-static void
-draw_detection (Drawing *d, const QfuseDetection *o)
-{
-  GstQfColour colour = colour_of (d, o);
-  g_autoptr (GString) text = g_string_new (NULL);
-  gint x, y, w, h;
-
-  to_pixels (d, o, &x, &y, &w, &h);
-  if (w <= 0 || h <= 0)
-    return;
-  if (d->settings.boxes)
-    gst_qf_paint_outline (&d->canvas, colour, x, y, w, h, d->line);
-  if (d->settings.labels) {
-    append_name (text, o->label, o->label_id);
-    if (o->id > 0)
-      g_string_append_printf (text, text->len > 0 ? " #%d" : "#%d", o->id);
-  }
-  if (d->settings.scores)
-    append_score (text, o->score);
-  if (text->len > 0) {
-    const GstQfText *t = get_text (d, text->str);
-
-    /* above the box, else inside of it */
-    draw_text (d, text->str, colour, x, y >= t->height ? y - t->height : y);
-  }
-}
-
-static void
-draw_truth (Drawing *d, const QfuseDetection *o)
-{
-  GstQfColour colour = o->score > 0 ? colour_of (d, o) : grey;
-  g_autoptr (GString) text = g_string_new (NULL);
-  gint x, y, w, h;
-
-  to_pixels (d, o, &x, &y, &w, &h);
-  if (w <= 0 || h <= 0)
-    return;
-  draw_dashed_box (d, colour, x, y, w, h);
-  if (d->settings.labels)
-    append_name (text, o->label, o->label_id);
-  if (text->len > 0)
-    draw_text (d, text->str, colour, x, y + h);
-}
-
-static void
-draw_action (Drawing *d, const gchar *prefix, GQuark action, gint id,
-    const gfloat *score, gint row)
-{
-  g_autoptr (GString) text = g_string_new (prefix);
-
-  append_name (text, action, id);
-  if (score && d->settings.scores)
-    append_score (text, *score);
-  draw_text (d, text->str, pick ((guint) MAX (id, 0)), d->line,
-      d->line + row * (get_text (d, text->str)->height + d->line));
-}
-
-static void
-draw_frame (Drawing *d, QfuseTruthMeta *truth)
-{
-  const GstQfFound *found = &d->self->found;
-  gint row = 0;
-
-  d->line = d->settings.line_width > 0
-      ? d->settings.line_width
-      : MAX (1, (d->canvas.height + 144) / 288);
-  for (guint i = 0; truth && i < truth->boxes->len; i++)
-    draw_truth (d, &g_array_index (truth->boxes, QfuseDetection, i));
-  /* the surest last, on top */
-  for (guint i = found->detections->len; i-- > 0;)
-    draw_detection (d, &g_array_index (found->detections, QfuseDetection, i));
-  if (found->action && d->settings.actions)
-    draw_action (
-        d, NULL, found->action, found->action_id, &found->action_score, row++);
-  if (truth && truth->action)
-    draw_action (d, "truth: ", truth->action, truth->action_id, NULL, row);
+  if (self->texts)
+    gst_qf_texts_trim (self->texts);
+  else
+    self->texts = gst_qf_texts_new (font, CLAMP (height / 40.0, 10, 72));
+  return self->texts;
 }
 
 static gboolean
-is_something_to_draw (
-    const GstQfuseOverlay *self, const Settings *s, const QfuseTruthMeta *truth)
+is_something_to_draw (const GstQfuseOverlay *self, const GstQfDrawSettings *s,
+    const QfuseTruthMeta *truth)
 {
   return (self->found.detections->len > 0 &&
              (s->boxes || s->labels || s->scores)) ||
@@ -468,17 +230,18 @@ gst_qfuse_overlay_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
   gint width = GST_VIDEO_INFO_WIDTH (&self->info);
   gint height = GST_VIDEO_INFO_HEIGHT (&self->info);
   QfuseTruthMeta *truth = NULL;
-  Drawing d = { .self = self };
+  GstQfDrawSettings settings;
   GstVideoFrame frame;
+  GstQfCanvas canvas;
 
   GST_OBJECT_LOCK (self);
-  d.settings = self->settings;
+  settings = self->settings;
   GST_OBJECT_UNLOCK (self);
 
   gst_qf_found_read (&self->found, buffer, width, height);
-  if (d.settings.truth)
+  if (settings.truth)
     truth = gst_qf_truth_read (buffer, width, height);
-  if (!is_something_to_draw (self, &d.settings, truth))
+  if (!is_something_to_draw (self, &settings, truth))
     return GST_FLOW_OK;
 
   if (!gst_video_frame_map (&frame, &self->info, buffer,
@@ -487,9 +250,9 @@ gst_qfuse_overlay_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
         ("A frame cannot be drawn on: its memory cannot be mapped."), (NULL));
     return GST_FLOW_ERROR;
   }
-  gst_qf_canvas_init (
-      &d.canvas, &frame, gst_buffer_get_video_crop_meta (buffer));
-  draw_frame (&d, truth);
+  gst_qf_canvas_init (&canvas, &frame, gst_buffer_get_video_crop_meta (buffer));
+  gst_qf_draw (&canvas, &settings, prepare_texts (self, canvas.height),
+      &self->found, truth);
   gst_video_frame_unmap (&frame);
   gst_buffer_remove_qf_planes_metas (buffer); /* of the picture as it was */
   return GST_FLOW_OK;
@@ -546,11 +309,11 @@ gst_qfuse_overlay_class_init (GstQfuseOverlayClass *klass)
   g_object_class_install_property (object, PROP_COLOUR_BY,
       g_param_spec_enum ("colour-by", "Colour by",
           "What decides the colour of a box", GST_TYPE_QFUSE_OVERLAY_COLOUR,
-          GST_QFUSE_OVERLAY_COLOUR_LABEL, playing));
+          GST_QF_COLOUR_BY_LABEL, playing));
   g_object_class_install_property (object, PROP_LINE_WIDTH,
       g_param_spec_int ("line-width", "Line width",
           "Width of lines in pixels; 0: 1/288 of the picture's height", 0,
-          MAX_LINE_WIDTH, 0, playing));
+          GST_QF_MAX_LINE_WIDTH, 0, playing));
 
   gst_element_class_set_static_metadata (element, "Detections overlay",
       "Filter/Editor/Video",
@@ -571,6 +334,6 @@ gst_qfuse_overlay_init (GstQfuseOverlay *self)
 {
   gst_qf_in_place_init (GST_BASE_TRANSFORM (self));
   gst_qf_found_init (&self->found);
-  self->settings = (Settings){ TRUE, TRUE, TRUE, TRUE, FALSE };
+  self->settings = (GstQfDrawSettings){ TRUE, TRUE, TRUE, TRUE, FALSE };
   self->font = g_strdup (DEFAULT_FONT);
 }

@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "gstqfmeta-private.h"
+#include "gstqfpaint.h"
 
 #define PADDING 24 /* bytes at the end of each row */
 
@@ -264,6 +265,78 @@ grey_at (const GstMapInfo *m, gint stride, gint x, gint y)
   return m->data[y * stride + x];
 }
 
+/* The mean of the mask over a sample's pixels, 0 … 1. */
+static gdouble
+mask_share (const GstVideoInfo *info, guint k, gint x, gint y,
+    const guint8 *mask, gint mw, gint mh, gint mx, gint my)
+{
+  gint sx = GST_VIDEO_FORMAT_INFO_W_SUB (info->finfo, k);
+  gint sy = GST_VIDEO_FORMAT_INFO_H_SUB (info->finfo, k);
+  gint n = 0, sum = 0;
+
+  for (gint v = y << sy; v < MIN ((y + 1) << sy, info->height); v++)
+    for (gint u = x << sx; u < MIN ((x + 1) << sx, info->width); u++, n++)
+      if (u >= mx && u < mx + mw && v >= my && v < my + mh)
+        sum += mask[(v - my) * mw + u - mx];
+  return sum / (255.0 * n);
+}
+
+/* A mask of any kind at any place, also standing out, against the plain mean.
+ */
+GST_START_TEST (test_mask)
+{
+  enum
+  {
+    W = 33,
+    H = 21,
+    MW = 19,
+    MH = 15
+  };
+  static const gint places[][2] = { { 4, 4 }, { 5, 4 }, { 4, 5 }, { 7, 3 },
+    { -3, -5 }, { 20, 12 }, { 40, 40 } };
+  const GstQfColour c = { colour[0], colour[1], colour[2] };
+  g_autofree gchar *caps = caps_string (formats[__i__], W, H);
+  guint8 mask[MH * MW];
+  GstVideoInfo info;
+  gint value[4];
+
+  info_from_string (&info, caps);
+  converted_colour (&info, value);
+  for (guint i = 0; i < sizeof (mask); i++)
+    mask[i] = i % 5 == 0 ? 0 : i % 7 == 0 ? 255 : (guint8) (i * 37);
+  for (guint i = 0; i < G_N_ELEMENTS (places); i++) {
+    GstBuffer *before = padded_buffer (&info);
+    GstBuffer *after = gst_buffer_copy_deep (before);
+    GstVideoFrame a, b;
+    GstQfCanvas canvas;
+
+    fail_unless (gst_video_frame_map (&a, &info, before, GST_MAP_READ));
+    fail_unless (gst_video_frame_map (&b, &info, after, GST_MAP_READWRITE));
+    gst_qf_canvas_init (&canvas, &b, NULL);
+    gst_qf_paint_mask (
+        &canvas, c, mask, MW, places[i][0], places[i][1], MW, MH);
+    for (guint k = 0; k < GST_VIDEO_INFO_N_COMPONENTS (&info); k++)
+      for (gint y = 0; y < GST_VIDEO_INFO_COMP_HEIGHT (&info, k); y++)
+        for (gint x = 0; x < GST_VIDEO_INFO_COMP_WIDTH (&info, k); x++) {
+          gint was = sample (&a, k, x, y), is = sample (&b, k, x, y);
+          gint deep = GST_VIDEO_INFO_COMP_DEPTH (&info, k) > 8 ? 4 : 1;
+          gdouble share = mask_share (
+              &info, k, x, y, mask, MW, MH, places[i][0], places[i][1]);
+
+          if (share == 0
+                  ? is != was
+                  : fabs (was + share * (value[k] - was) - is) > 2 * deep)
+            fail ("%s: component %u at %d,%d is %d, was %d, share %g",
+                info.finfo->name, k, x, y, is, was, share);
+        }
+    gst_video_frame_unmap (&a);
+    gst_video_frame_unmap (&b);
+    gst_buffer_unref (before);
+    gst_buffer_unref (after);
+  }
+}
+GST_END_TEST;
+
 /* Text stands on a ground of the class's colour above the box, is to be told
  * from it, and is painted again from the cache. */
 GST_START_TEST (test_label)
@@ -433,6 +506,7 @@ qfuseoverlay_suite (void)
   suite_add_tcase (s, tc);
   tcase_add_loop_test (tc, test_outline, 0, 2 * G_N_ELEMENTS (formats));
   tcase_add_loop_test (tc, test_edges, 0, G_N_ELEMENTS (formats));
+  tcase_add_loop_test (tc, test_mask, 0, G_N_ELEMENTS (formats));
   tcase_add_test (tc, test_label);
   tcase_add_test (tc, test_switches);
   tcase_add_test (tc, test_sharing);
