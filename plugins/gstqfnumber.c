@@ -118,6 +118,23 @@ stream_time (const GstQfNumber *n, GstBuffer *buffer, gint64 *time)
   return sign != 0;
 }
 
+/* A decoder cuts the frame on which an accurate seek lands: its timestamp
+ * becomes the segment's start, its duration what is left of it. How much was
+ * cut off, ns. */
+static gint64
+cut_off (const GstQfNumber *n, GstBuffer *buffer, gint64 t)
+{
+  gint64 whole = (gint64) gst_util_uint64_scale (
+      GST_SECOND, (guint64) n->fps_d, (guint64) n->fps_n);
+
+  if (GST_BUFFER_PTS (buffer) != n->segment.start || n->segment.start == 0 ||
+      !GST_BUFFER_DURATION_IS_VALID (buffer) ||
+      (gint64) GST_BUFFER_DURATION (buffer) > whole * 3 / 4)
+    return 0;
+  whole -= (gint64) GST_BUFFER_DURATION (buffer);
+  return t >= whole ? whole : 0; /* no frame is from before the stream */
+}
+
 static gint
 count (GstQfNumber *n, GstElement *element)
 {
@@ -165,7 +182,8 @@ gst_qf_number_next (
   if (n->counting || !timed || n->fps_n == 0) {
     number = count (n, element);
   } else {
-    double x = (double) (t - n->t0) * n->fps_n / (1e9 * n->fps_d);
+    gint64 cut = n->seen || n->t0 == 0 ? cut_off (n, buffer, t) : 0;
+    double x = (double) (t - cut - n->t0) * n->fps_n / (1e9 * n->fps_d);
     double r = rint (x); /* to nearest, ties to even */
 
     number = r < 0 || r >= G_MAXINT ? 0 : 1 + (gint) r;

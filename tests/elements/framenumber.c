@@ -1,7 +1,11 @@
 /* GStreamer qfuse: tests: numbers of frames.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <gst/check/gstcheck.h>
+#include <gst/check/gstharness.h>
 
+#include <glib/gstdio.h>
+
+#include "gstqfmeta.h"
 #include "gstqfnumber.h"
 
 #define MS(t) ((GstClockTime) ((t) *1e6 + 0.5))
@@ -140,7 +144,16 @@ GST_START_TEST (test_seek)
   /* a frame that a decoder did not drop, before the segment */
   GST_BUFFER_PTS (buffer) = MS (99980);
   fail_unless_equals_int (gst_qf_number_next (&n, buffer, NULL, &time), 1);
+
+  /* the frame at 4.04 s, of which a decoder left its last 10 ms */
+  flush (&n);
+  send_segment (&n, MS (4070), MS (4070), 0);
+  GST_BUFFER_PTS (buffer) = MS (4070);
+  GST_BUFFER_DURATION (buffer) = MS (10);
+  fail_unless_equals_int (gst_qf_number_next (&n, buffer, NULL, &time), 100);
+  fail_unless_equals_uint64 (time, MS (4070));
   gst_buffer_unref (buffer);
+  fail_unless_equals_int (next (&n, MS (4080), NULL), 101);
 
   /* a stream that starts after a seek: t0 is 0 */
   gst_qf_number_init (&n);
@@ -240,6 +253,103 @@ GST_START_TEST (test_varying)
 }
 GST_END_TEST;
 
+#define FILE_FRAMES 60
+#define FILE_W 64
+#define FILE_H 48
+
+/* Grey frames of 30000/1001 a second, of which frame n is n·3 + 30 bright, with
+ * Matroska's timestamps in milliseconds. */
+static void
+write_matroska (const gchar *path)
+{
+  g_autofree gchar *line = g_strdup_printf (
+      "jpegenc quality=95 ! matroskamux ! filesink location=%s", path);
+  GstHarness *h = gst_harness_new_parse (line);
+
+  gst_harness_set_src_caps_str (
+      h, "video/x-raw,format=GRAY8,width=64,height=48,framerate=30000/1001");
+  for (gint n = 1; n <= FILE_FRAMES; n++) {
+    GstBuffer *b = gst_buffer_new_allocate (NULL, FILE_W * FILE_H, NULL);
+
+    gst_buffer_memset (b, 0, (guint8) (n * 3 + 30), FILE_W * FILE_H);
+    GST_BUFFER_PTS (b) =
+        gst_util_uint64_scale (n - 1, 1001 * GST_SECOND, 30000);
+    GST_BUFFER_DURATION (b) =
+        gst_util_uint64_scale (1, 1001 * GST_SECOND, 30000);
+    fail_unless_equals_int (gst_harness_push (h, b), GST_FLOW_OK);
+  }
+  fail_unless (gst_harness_push_event (h, gst_event_new_eos ()));
+  gst_harness_teardown (h);
+}
+
+/* Counts frames, each of which must be the one that its number says. */
+static void
+check_frame (GstElement *sink, GstBuffer *b, GstPad *pad, gpointer data)
+{
+  const QfuseTruthMeta *t = qfuse_buffer_get_truth (b);
+  guint8 luma;
+
+  fail_unless (t != NULL);
+  gst_buffer_extract (b, FILE_W * (FILE_H / 2) + FILE_W / 2, &luma, 1);
+  fail_unless (ABS (luma - (t->frame * 3 + 30)) <= 1,
+      "frame %d is %d bright, of %" GST_TIME_FORMAT, t->frame, luma,
+      GST_TIME_ARGS (GST_BUFFER_PTS (b)));
+  (*(gint *) data)++;
+}
+
+static void
+wait_for (GstElement *pipeline, GstMessageType type)
+{
+  GstBus *bus = gst_element_get_bus (pipeline);
+  GstMessage *m = gst_bus_timed_pop_filtered (
+      bus, 20 * GST_SECOND, type | GST_MESSAGE_ERROR);
+
+  fail_unless (m != NULL && GST_MESSAGE_TYPE (m) == type);
+  gst_message_unref (m);
+  gst_object_unref (bus);
+}
+
+/* A recording, played whole, from 1.2 s on, and back from its start. */
+GST_START_TEST (test_matroska)
+{
+  g_autofree gchar *folder = g_dir_make_tmp ("framenumber-XXXXXX", NULL);
+  g_autofree gchar *path = g_build_filename (folder, "clip.mkv", NULL);
+  g_autofree gchar *line = g_strdup_printf (
+      "filesrc location=%s ! matroskademux ! jpegdec ! qfusetag label=x ! "
+      "fakesink name=s sync=false signal-handoffs=true",
+      path);
+  GstElement *pipeline, *sink;
+  gint frames = 0;
+
+  write_matroska (path);
+  pipeline = gst_parse_launch (line, NULL);
+  fail_unless (pipeline != NULL);
+  sink = gst_bin_get_by_name (GST_BIN (pipeline), "s");
+  g_signal_connect (sink, "handoff", G_CALLBACK (check_frame), &frames);
+  gst_element_set_state (pipeline, GST_STATE_PLAYING);
+  wait_for (pipeline, GST_MESSAGE_EOS);
+  fail_unless_equals_int (frames, FILE_FRAMES);
+
+  frames = 0;
+  fail_unless (gst_element_seek_simple (pipeline, GST_FORMAT_TIME,
+      GST_SEEK_FLAG_FLUSH | GST_SEEK_FLAG_ACCURATE, 1200 * GST_MSECOND));
+  wait_for (pipeline, GST_MESSAGE_EOS);
+  fail_unless (frames >= 22 && frames <= 26, "%d frames", frames);
+
+  frames = 0;
+  fail_unless (gst_element_seek_simple (
+      pipeline, GST_FORMAT_TIME, GST_SEEK_FLAG_FLUSH, 0));
+  wait_for (pipeline, GST_MESSAGE_EOS);
+  fail_unless_equals_int (frames, FILE_FRAMES);
+
+  gst_element_set_state (pipeline, GST_STATE_NULL);
+  gst_object_unref (sink);
+  gst_object_unref (pipeline);
+  g_unlink (path);
+  g_rmdir (folder);
+}
+GST_END_TEST;
+
 static Suite *
 framenumber_suite (void)
 {
@@ -253,6 +363,7 @@ framenumber_suite (void)
   tcase_add_test (tc, test_reverse);
   tcase_add_test (tc, test_counting);
   tcase_add_test (tc, test_varying);
+  tcase_add_test (tc, test_matroska);
   return s;
 }
 
