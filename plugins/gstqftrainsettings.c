@@ -316,8 +316,10 @@ install_files (GObjectClass *klass, const GstQfTrainSettings *d)
           NULL, FLAGS));
   g_object_class_install_property (klass, PROP_LABELS,
       g_param_spec_string ("labels", "Labels",
-          "Names of the classes with commas between them; not set: those of "
-          "start-file, or all that frames are tagged with",
+          "Names of the classes: with commas between them, or a file with one "
+          "a "
+          "line; not set: those of start-file, or all that frames are tagged "
+          "with",
           NULL, FLAGS));
   g_object_class_install_property (klass, PROP_NETWORK,
       g_param_spec_string (
