@@ -8,7 +8,6 @@
 
 enum
 {
-  ACC_BYTES = 64 * 1024, /* sums of one task, to stay in the nearer caches */
   MIN_MACS = 200 * 1000 /* of a task: some 10 µs, what waking a thread costs */
 };
 
@@ -16,15 +15,10 @@ static void
 run_u8 (const QfEngine *e, const QfStep *s, int row0, int row1, int worker)
 {
   const QfTensor *x = qf_step_in (e, s, 0), *y = qf_step_out (e, s);
-  guint8 *scratch = qf_step_scratch (e, worker);
-  gint32 *acc = (gint32 *) scratch;
-  gsize row = (gsize) y->w * (gsize) y->c;
-  void *rest = scratch + (gsize) s->rows_per_task * s->acc_bytes;
 
-  e->k->conv_u8s8_s32 (
-      &s->shape, x->data, x->zero, s->packed, acc, row0, row1, rest);
-  e->k->requant_s32_u8 (&s->requant, acc,
-      (guint8 *) y->data + (gsize) row0 * row, (row1 - row0) * y->w, y->c);
+  e->k->conv_u8s8_u8 (&s->shape, x->data, x->zero, s->packed, &s->requant,
+      (guint8 *) y->data + (gsize) row0 * qf_tensor_row (y), row0, row1,
+      qf_step_scratch (e, worker));
 }
 
 static void
@@ -132,13 +126,9 @@ plan_u8 (QfEngine *e, const QfNode *n, QfStep *s, const QfValue *w,
     return FALSE;
   e->k->conv_s8_pack (&s->shape, w->data, s->packed);
   s->run = run_u8;
-  s->info.kernel = "conv_u8s8_s32";
-  s->acc_bytes = ((gsize) y->w * (gsize) y->c * sizeof (gint32) + 63) / 64 * 64;
-  qf_plan_tasks (e, s, s->info.macs, MIN_MACS,
-      (int) MIN (MAX (ACC_BYTES / s->acc_bytes, 1), G_MAXINT));
-  qf_plan_scratch (e,
-      (gsize) s->rows_per_task * s->acc_bytes +
-          e->k->conv_u8s8_scratch_size (&s->shape));
+  s->info.kernel = "conv_u8s8_u8";
+  qf_plan_tasks (e, s, s->info.macs, MIN_MACS, s->rows);
+  qf_plan_scratch (e, e->k->conv_u8s8_scratch_size (&s->shape));
   return TRUE;
 }
 

@@ -48,7 +48,6 @@ struct _QfStep
   float *mult;       /* by channel; owned */
   gint32 *bias;      /* by channel; owned */
   float *bias_f;     /* by channel; owned */
-  gsize acc_bytes;   /* of one output row, at the start of a worker's scratch */
   QfRequant requant;
   QfAddU8 add;
   QfQuantize quantize;

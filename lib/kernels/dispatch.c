@@ -27,6 +27,7 @@ fill (QfKernels *k, QfCpuLevel level)
     return;
 #ifdef QF_HAVE_TIER_AVX2
   qfk_fill_table_avx2 (k);
+  qf_fill_table_x86_avx2 (k);
 #endif
 }
 

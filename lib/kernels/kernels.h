@@ -58,10 +58,10 @@ typedef struct
   size_t (*conv_s8_packed_size) (const QfConvShape *s);
 
   /** Packs weights @w [out_c][in_c/groups][kernel_h][kernel_w] (ONNX order,
-   * codes −127 … 127) for conv_u8s8_s32. */
+   * codes −127 … 127) for conv_u8s8_s32 and _u8. */
   void (*conv_s8_pack) (const QfConvShape *s, const int8_t *w, void *packed);
 
-  /** Bytes of scratch that one worker needs for conv_u8s8_s32. */
+  /** Bytes of scratch that one worker needs for conv_u8s8_s32 or _u8. */
   size_t (*conv_u8s8_scratch_size) (const QfConvShape *s);
 
   /** Output rows @row0 … @row1 − 1 of acc = Σ w·(x − x_zero), exact, padding
@@ -70,6 +70,11 @@ typedef struct
   void (*conv_u8s8_s32) (const QfConvShape *s, const uint8_t *x, int x_zero,
                          const void *packed, int32_t *acc, int row0, int row1,
                          void *scratch);
+
+  /** conv_u8s8_s32, then requant_s32_u8: @y points at row @row0. */
+  void (*conv_u8s8_u8) (const QfConvShape *s, const uint8_t *x, int x_zero,
+                        const void *packed, const QfRequant *r, uint8_t *y,
+                        int row0, int row1, void *scratch);
 
   /** @pixels × @channels sums to codes. */
   void (*requant_s32_u8) (const QfRequant *r, const int32_t *acc, uint8_t *y,

@@ -6,3 +6,4 @@
 
 void qfk_fill_table_c (QfKernels *k);
 void qfk_fill_table_avx2 (QfKernels *k);
+void qf_fill_table_x86_avx2 (QfKernels *k);

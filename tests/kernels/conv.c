@@ -42,6 +42,47 @@ check_print_shape (const QfConvShape *s)
       s->dilation_h, s->dilation_w, s->groups);
 }
 
+/* conv_u8s8_u8 against the plain requantization of the sums @want. */
+static int
+check_codes_out (const QfKernels *k, QfRng *rng, const QfConvShape *s,
+    const uint8_t *x, int zero, const void *packed, const int32_t *want)
+{
+  int pixels = s->out_h * s->out_w, cut = check_int (rng, 0, s->out_h), ok;
+  size_t row = (size_t) s->out_w * s->out_c, n = row * s->out_h;
+  float *mult = check_alloc (rng, (size_t) s->out_c * 4);
+  int32_t *bias = check_alloc (rng, (size_t) s->out_c * 4);
+  uint8_t table[256], *y = check_alloc (rng, n), *codes = malloc (n);
+  void *scratch = check_alloc (rng, k->conv_u8s8_scratch_size (s));
+  QfRequant r = { bias, mult, check_int (rng, 0, 255), 0, 255, NULL };
+  int large = check_int (rng, 0, 5) == 0;
+
+  for (int c = 0; c < s->out_c; c++) {
+    mult[c] = ((float) qf_rng_uniform (rng) + 0.1f) / 1000;
+    if (large) /* sums far outside of what 16 and 32 bits hold */
+      mult[c] *= check_int (rng, 0, 1) ? 900.0f : 1e9f;
+    bias[c] = check_int (rng, -100000, 100000);
+  }
+  if (check_int (rng, 0, 1)) {
+    r.lo = check_int (rng, 0, 255);
+    r.hi = check_int (rng, r.lo, 255);
+  }
+  if (check_int (rng, 0, 3) == 0)
+    r.bias = NULL;
+  if (check_int (rng, 0, 3) == 0)
+    r.table = table;
+  check_codes (rng, table, sizeof table, 0);
+  memset (y, 0xa5, n);
+  qf_kernels_tier ("c")->requant_s32_u8 (&r, want, codes, pixels, s->out_c);
+  k->conv_u8s8_u8 (s, x, zero, packed, &r, y, 0, cut, scratch);
+  k->conv_u8s8_u8 (
+      s, x, zero, packed, &r, y + row * cut, cut, s->out_h, scratch);
+  ok = memcmp (y, codes, n) == 0 || CHECK_FAIL ("codes differ");
+  ok &= check_free (mult, "mult") & check_free (bias, "bias");
+  ok &= check_free (y, "y") & check_free (scratch, "scratch");
+  free (codes);
+  return ok;
+}
+
 static int
 check_shape (const QfKernels *k, QfRng *rng, const QfConvShape *s, int worst)
 {
@@ -72,6 +113,7 @@ check_shape (const QfKernels *k, QfRng *rng, const QfConvShape *s, int worst)
   k->conv_u8s8_s32 (
       s, x, zero, packed, acc + row * cut, cut, s->out_h, scratch);
   ok = memcmp (acc, want, n_acc) == 0 || CHECK_FAIL ("sums differ");
+  ok &= check_codes_out (k, rng, s, x, zero, packed, want);
   ok &= check_free (x, "x") & check_free (w, "w") & check_free (acc, "acc");
   ok &= check_free (packed, "packed") & check_free (scratch, "scratch");
   free (want);
@@ -92,7 +134,9 @@ check_shape_random (QfRng *rng, int kind)
   QfConvShape s;
   int pad_b, pad_r, many = check_int (rng, 0, 9) == 0;
 
-  s.kernel_h = check_int (rng, 1, kind == 1 ? 1 : 5);
+  s.kernel_h = kind == 1      ? 1
+      : check_int (rng, 0, 2) ? check_int (rng, 1, 5)
+                              : 3;
   s.kernel_w = kind == 1      ? 1
       : check_int (rng, 0, 1) ? s.kernel_h
                               : check_int (rng, 1, 5);
@@ -130,6 +174,11 @@ static const QfConvShape special[] = {
   { 40, 40, 3, 20, 20, 16, 3, 3, 2, 2, 0, 0, 1, 1, 1 },
   { 1, 1, 7000, 1, 1, 10, 1, 1, 1, 1, 0, 0, 1, 1, 1 },
   { 30, 5, 33, 30, 5, 33, 7, 7, 1, 1, 3, 3, 1, 1, 33 },
+  { 9, 17, 37, 9, 17, 37, 3, 3, 1, 1, 1, 1, 1, 1, 37 },
+  { 9, 18, 64, 5, 9, 64, 3, 3, 2, 2, 1, 1, 1, 1, 64 },
+  { 9, 18, 11, 4, 8, 11, 3, 3, 2, 2, 0, 0, 1, 1, 11 },
+  { 1, 1, 8, 3, 4, 8, 3, 3, 1, 1, 2, 3, 1, 1, 8 },
+  { 3, 2, 9, 3, 3, 9, 3, 3, 1, 2, 1, 3, 1, 1, 9 },
 };
 
 int

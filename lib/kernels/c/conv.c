@@ -6,11 +6,13 @@
  * operands, here: gcc makes the loop of dot_2x4() into pmaddwd. */
 #include "kernels/c/conv.h"
 #include "kernels/c/columns.h"
+#include "kernels/c/requant.h"
 
 enum
 {
-  K_STEP = 16, /* 16-bit elements that a window is rounded up to */
-  OC_STEP = 4, /* output channels of one block */
+  K_STEP = 16,           /* 16-bit elements that a window is rounded up to */
+  OC_STEP = 4,           /* output channels of one block */
+  SUMS_BYTES = 64 * 1024 /* to stay in the nearer caches */
 };
 
 QF_DEFINE_FILL (fill_row, uint8_t, int16_t, (int16_t) (v - zero))
@@ -72,8 +74,8 @@ QF_T (conv_s8_pack) (const QfConvShape *s, const int8_t *w, void *packed)
   }
 }
 
-size_t
-QF_T (conv_u8s8_scratch_size) (const QfConvShape *s)
+static size_t
+scratch_size (const QfConvShape *s)
 {
   QfColumns l = qf_columns (s, sizeof (int16_t));
 
@@ -82,6 +84,12 @@ QF_T (conv_u8s8_scratch_size) (const QfConvShape *s)
   if (QF_T (conv_is_short) (s))
     return QF_T (conv_f32_scratch_size) (s);
   return ((size_t) l.rows * l.row + K_STEP) * sizeof (int16_t);
+}
+
+size_t
+QF_T (conv_u8s8_scratch_size) (const QfConvShape *s)
+{
+  return QF_T (conv_sums_size) (s) + scratch_size (s);
 }
 
 /* Products are within ±255·127 and two of them within 2^16: exact in 32 bits,
@@ -186,4 +194,51 @@ QF_T (conv_u8s8_s32) (const QfConvShape *s, const uint8_t *x, int x_zero,
           acc + (size_t) (r - row0) * s->out_w * s->out_c + (size_t) g * l.oc);
     }
   }
+}
+
+static int
+sums_rows (const QfConvShape *s)
+{
+  size_t rows =
+      SUMS_BYTES / ((size_t) s->out_w * (size_t) s->out_c * sizeof (int32_t));
+
+  return rows < 1 ? 1 : rows < (size_t) s->out_h ? (int) rows : s->out_h;
+}
+
+size_t
+QF_T (conv_sums_size) (const QfConvShape *s)
+{
+  size_t row = (size_t) s->out_w * (size_t) s->out_c * sizeof (int32_t);
+
+  return ((size_t) sums_rows (s) * row + 63) / 64 * 64;
+}
+
+void
+QF_T (conv_by_sums) (const QfConvShape *s, const uint8_t *x, int x_zero,
+    const void *packed, const QfRequant *r, uint8_t *y, int row0, int row1,
+    void *scratch,
+    void (*conv) (const QfConvShape *s, const uint8_t *x, int x_zero,
+        const void *packed, int32_t *acc, int row0, int row1, void *scratch))
+{
+  int32_t *acc = scratch;
+  uint8_t *rest = (uint8_t *) scratch + QF_T (conv_sums_size) (s);
+  int step = sums_rows (s);
+
+  for (int row = row0; row < row1; row += step) {
+    int n = row1 - row < step ? row1 - row : step;
+
+    conv (s, x, x_zero, packed, acc, row, row + n, rest);
+    QF_T (requant_s32_u8)
+    (r, acc, y + (size_t) (row - row0) * s->out_w * s->out_c, n * s->out_w,
+        s->out_c);
+  }
+}
+
+void
+QF_T (conv_u8s8_u8) (const QfConvShape *s, const uint8_t *x, int x_zero,
+    const void *packed, const QfRequant *r, uint8_t *y, int row0, int row1,
+    void *scratch)
+{
+  QF_T (conv_by_sums)
+  (s, x, x_zero, packed, r, y, row0, row1, scratch, QF_T (conv_u8s8_s32));
 }

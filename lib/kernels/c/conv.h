@@ -11,6 +11,21 @@ size_t QF_T (conv_u8s8_scratch_size) (const QfConvShape *s);
 void QF_T (conv_u8s8_s32) (const QfConvShape *s, const uint8_t *x, int x_zero,
     const void *packed, int32_t *acc, int row0, int row1, void *scratch);
 
+void QF_T (conv_u8s8_u8) (const QfConvShape *s, const uint8_t *x, int x_zero,
+    const void *packed, const QfRequant *r, uint8_t *y, int row0, int row1,
+    void *scratch);
+
+/** Bytes of sums of as many rows as qf_conv_by_sums() takes together. */
+size_t QF_T (conv_sums_size) (const QfConvShape *s);
+
+/** conv_u8s8_u8 through sums of some rows at a time, which are the first
+ * conv_sums_size() bytes of @scratch. */
+void QF_T (conv_by_sums) (const QfConvShape *s, const uint8_t *x, int x_zero,
+    const void *packed, const QfRequant *r, uint8_t *y, int row0, int row1,
+    void *scratch,
+    void (*conv) (const QfConvShape *s, const uint8_t *x, int x_zero,
+        const void *packed, int32_t *acc, int row0, int row1, void *scratch));
+
 /* The same for groups == in_c == out_c. */
 size_t QF_T (conv_dw_packed_size) (const QfConvShape *s);
 void QF_T (conv_dw_pack) (const QfConvShape *s, const int8_t *w, void *packed);

@@ -1,0 +1,62 @@
+/* libqfuse: what the AVX2 kernels share.
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Only files of the AVX2 library may include this. */
+#pragma once
+
+#include "kernels/kernels.h"
+#include "kernels/tier.h"
+
+#include <immintrin.h>
+#include <string.h>
+
+/* Keeps a value in its register at this place: gcc 12 otherwise hoists products
+ * above sums until the registers do not suffice. */
+#define QF_PIN(v) __asm__("" : "+x"(v))
+
+/** QfRequant, spread over vectors. */
+typedef struct
+{
+  __m256i zero;   /* 16-bit */
+  __m256i lo, hi; /* 8-bit */
+} QfCodesAvx2;
+
+/** Whether qf_codes_avx2() gives what the reference gives: with every |m| < 1
+ * no product reaches 2^31. docs/numerics.md (14) */
+static inline int
+qf_codes_avx2_can (const QfRequant *r, int channels)
+{
+  int ok = 1;
+
+  for (int c = 0; c < channels; c++)
+    ok &= r->mult[c] < 1.0f && r->mult[c] > -1.0f;
+  return ok;
+}
+
+static inline QfCodesAvx2
+qf_codes_avx2_new (const QfRequant *r)
+{
+  return (QfCodesAvx2){ _mm256_set1_epi16 ((short) r->zero),
+    _mm256_set1_epi8 ((char) r->lo), _mm256_set1_epi8 ((char) r->hi) };
+}
+
+/* rne((float) a · m), in int32. */
+static inline __m256i
+qf_scale_avx2 (__m256i a, __m256 mult)
+{
+  return _mm256_cvtps_epi32 (_mm256_mul_ps (_mm256_cvtepi32_ps (a), mult));
+}
+
+/* Four times eight scaled sums to codes, in order. Each narrowing saturates,
+ * which is a clamp wider than lo … hi: docs/numerics.md (14). */
+static inline __m256i
+qf_codes_avx2 (const QfCodesAvx2 *k, __m256i a, __m256i b, __m256i c, __m256i d)
+{
+  const __m256i order = _mm256_setr_epi32 (0, 4, 1, 5, 2, 6, 3, 7);
+  __m256i ab = _mm256_adds_epi16 (_mm256_packs_epi32 (a, b), k->zero);
+  __m256i cd = _mm256_adds_epi16 (_mm256_packs_epi32 (c, d), k->zero);
+  __m256i y = _mm256_packus_epi16 (ab, cd);
+
+  y = _mm256_min_epu8 (_mm256_max_epu8 (y, k->lo), k->hi);
+  return _mm256_permutevar8x32_epi32 (y, order);
+}

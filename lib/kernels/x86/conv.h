@@ -1,0 +1,31 @@
+/* libqfuse: what the files of the AVX2 convolutions share.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "kernels/kernels.h"
+
+/** Where results go: @acc, else codes by @r to @y. Both point at row @row0. */
+typedef struct
+{
+  int32_t *acc;
+  const QfRequant *r;
+  uint8_t *y;
+} QfConvOut;
+
+/* For the table: conv_avx2.c */
+size_t qf_conv_s8_packed_size_avx2 (const QfConvShape *s);
+void qf_conv_s8_pack_avx2 (const QfConvShape *s, const int8_t *w, void *packed);
+size_t qf_conv_u8s8_scratch_size_avx2 (const QfConvShape *s);
+void qf_conv_u8s8_s32_avx2 (const QfConvShape *s, const uint8_t *x, int x_zero,
+    const void *packed, int32_t *acc, int row0, int row1, void *scratch);
+void qf_conv_u8s8_u8_avx2 (const QfConvShape *s, const uint8_t *x, int x_zero,
+    const void *packed, const QfRequant *r, uint8_t *y, int row0, int row1,
+    void *scratch);
+
+/* Depthwise, 3x3: conv_dw_avx2.c */
+int qf_conv_dw_avx2_can (const QfConvShape *s);
+size_t qf_conv_dw_avx2_packed_size (const QfConvShape *s);
+void qf_conv_dw_avx2_pack (const QfConvShape *s, const int8_t *w, void *packed);
+size_t qf_conv_dw_avx2_scratch_size (const QfConvShape *s);
+void qf_conv_dw_avx2 (const QfConvShape *s, const uint8_t *x, int x_zero,
+    const void *packed, QfConvOut out, int row0, int row1, void *scratch);
