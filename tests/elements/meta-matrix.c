@@ -5,8 +5,12 @@
  * metas are on the square that is there, or lost. Never wrong. */
 #include <math.h>
 
+#ifdef HAVE_GST_ANALYTICS
+#include <gst/analytics/analytics.h>
+#endif
+
 #include "gstqfmeta-private.h"
-#include "gstqfplanesmeta.h"
+#include "gstqfplanes.h"
 #include "testframes.h"
 
 #define WIDTH 160
@@ -367,6 +371,140 @@ GST_START_TEST (test_foreign_regions)
 }
 GST_END_TEST;
 
+#ifdef HAVE_GST_ANALYTICS
+/* From 1.24 on detections are GstAnalyticsRelationMeta too: the action first,
+ * then the objects, with the ids of the regions; appended to what is there. */
+GST_START_TEST (test_analytics)
+{
+  GstBuffer *buffer = gst_buffer_new ();
+  GstAnalyticsRelationMeta *meta =
+      gst_buffer_add_analytics_relation_meta (buffer);
+  QfuseDetection d[2] = { { .x = 1.4f,
+                              .y = 2.6f,
+                              .w = 10,
+                              .h = 20,
+                              .score = 0.75f,
+                              .label_id = 2,
+                              .label = g_quark_from_static_string ("cat"),
+                              .id = 7 },
+    { .x = 3, .y = 4, .w = 5, .h = 6, .score = 0.5f, .label_id = -1 } };
+  GstAnalyticsMtd other, mtd, track;
+  GstVideoRegionOfInterestMeta *roi;
+  gpointer state = NULL;
+  gint x, y, w, h, n = 0;
+  guint64 track_id;
+  gfloat score;
+  GstQfFound found;
+
+  fail_unless (gst_analytics_relation_meta_add_od_mtd (
+      meta, g_quark_from_static_string ("dog"), 50, 60, 7, 8, 0.6f, &other));
+  gst_qf_found_init (&found);
+  found.width = WIDTH;
+  found.height = HEIGHT;
+  found.action = g_quark_from_static_string ("fall");
+  found.action_id = 1;
+  found.action_score = 0.8f;
+  gst_qf_detections_array_append (found.detections, d, 2);
+  gst_qf_found_attach (buffer, &found);
+  gst_qf_found_clear (&found);
+
+  fail_unless (gst_buffer_get_analytics_relation_meta (buffer) == meta);
+  fail_unless (gst_analytics_relation_meta_iterate (
+      meta, &state, gst_analytics_cls_mtd_get_mtd_type (), &mtd));
+  fail_unless_equals_int (mtd.id, other.id + 1);
+  fail_unless (gst_analytics_cls_mtd_get_quark (&mtd, 0) ==
+      g_quark_from_static_string ("fall"));
+  fail_unless (gst_analytics_cls_mtd_get_level (&mtd, 0) == 0.8f);
+
+  state = NULL;
+  while (gst_analytics_relation_meta_iterate (
+      meta, &state, gst_analytics_od_mtd_get_mtd_type (), &mtd)) {
+    if (mtd.id == other.id)
+      continue;
+    fail_unless (
+        gst_analytics_od_mtd_get_location (&mtd, &x, &y, &w, &h, &score));
+    roi =
+        gst_buffer_get_video_region_of_interest_meta_id (buffer, (gint) mtd.id);
+    fail_unless (roi != NULL);
+    fail_unless_equals_int (x, (gint) roi->x);
+    fail_unless_equals_int (y, (gint) roi->y);
+    fail_unless_equals_int (w, (gint) roi->w);
+    fail_unless_equals_int (h, (gint) roi->h);
+    fail_unless (score == d[n].score);
+    fail_unless (gst_analytics_od_mtd_get_obj_type (&mtd) ==
+        (n == 0 ? d[0].label : g_quark_from_static_string ("object")));
+    fail_unless (gst_analytics_relation_meta_get_direct_related (meta, mtd.id,
+                     GST_ANALYTICS_REL_TYPE_RELATE_TO,
+                     gst_analytics_tracking_mtd_get_mtd_type (), NULL,
+                     &track) == (n == 0));
+    if (n == 0) {
+      fail_unless (gst_analytics_tracking_mtd_get_info (
+          &track, &track_id, NULL, NULL, NULL));
+      fail_unless_equals_uint64 (track_id, 7);
+    }
+    n++;
+  }
+  fail_unless_equals_int (n, 2);
+
+  /* read back: ours once, and the foreign one */
+  gst_qf_found_init (&found);
+  fail_unless (gst_qf_found_read (&found, buffer, WIDTH, HEIGHT));
+  fail_unless_equals_int (found.detections->len, 3);
+  fail_unless_equals_string (
+      g_quark_to_string (
+          g_array_index (found.detections, QfuseDetection, 1).label),
+      "dog");
+  gst_qf_found_clear (&found);
+  gst_buffer_unref (buffer);
+}
+GST_END_TEST;
+
+/* GStreamer's own overlay draws them. */
+GST_START_TEST (test_upstream_overlay)
+{
+  GstElementFactory *f = gst_element_factory_find ("objectdetectionoverlay");
+  GstCaps *caps = test_caps ("BGRA", WIDTH, HEIGHT);
+  GstVideoInfo info;
+  GstMapInfo map;
+  GstBuffer *in, *out;
+  GstHarness *h;
+  gint red = 0, wrong = 0;
+
+  if (!f) {
+    g_print ("skipped: no objectdetectionoverlay\n");
+    gst_caps_unref (caps);
+    return;
+  }
+  gst_object_unref (f);
+  gst_video_info_from_caps (&info, caps);
+  h = gst_harness_new_parse ("objectdetectionoverlay draw-labels=false "
+                             "object-detection-outline-color=0xffff0000");
+  gst_harness_set_src_caps (h, caps);
+  in = test_square (&info, X, Y, SIZE);
+  attach (in, GST_QF_BORDERS_UNKNOWN);
+  out = gst_harness_push_and_pull (h, in);
+  fail_unless (gst_buffer_map (out, &map, GST_MAP_READ));
+  for (gint y = 0; y < HEIGHT; y++)
+    for (gint x = 0; x < WIDTH; x++) {
+      const guint8 *p = map.data + 4 * (y * WIDTH + x);
+      gboolean far = x < X - 4 || x > X + SIZE + 4 || y < Y - 4 ||
+          y > Y + SIZE + 4 ||
+          (x > X + 4 && x < X + SIZE - 4 && y > Y + 4 && y < Y + SIZE - 4);
+
+      if (ABS (p[0] - p[1]) + ABS (p[1] - p[2]) > 20) {
+        red++;
+        wrong += far;
+      }
+    }
+  gst_buffer_unmap (out, &map);
+  fail_unless (red > 3 * SIZE, "%d coloured pixels", red);
+  fail_unless_equals_int (wrong, 0);
+  gst_buffer_unref (out);
+  gst_harness_teardown (h);
+}
+GST_END_TEST;
+#endif
+
 /* A part of a buffer is no picture. */
 GST_START_TEST (test_region_copy)
 {
@@ -396,6 +534,10 @@ meta_matrix_suite (void)
   tcase_add_test (tc, test_other_size);
   tcase_add_test (tc, test_foreign_regions);
   tcase_add_test (tc, test_region_copy);
+#ifdef HAVE_GST_ANALYTICS
+  tcase_add_test (tc, test_analytics);
+  tcase_add_test (tc, test_upstream_overlay);
+#endif
   return s;
 }
 
