@@ -217,9 +217,11 @@ put (const Line *l, const QfCodesAvx2 *k, const __m256i *sums, int n,
     __m128i b = _mm256_extracti128_si256 (codes, 1);
 
     _mm_storel_epi64 ((__m128i *) y, a);
-    _mm_storeh_pd ((double *) (y + l->pixel), _mm_castsi128_pd (a));
+    _mm_storel_epi64 (
+        (__m128i *) (y + l->pixel), _mm_unpackhi_epi64 (a, a));
     _mm_storel_epi64 ((__m128i *) (y + 2 * l->pixel), b);
-    _mm_storeh_pd ((double *) (y + 3 * l->pixel), _mm_castsi128_pd (b));
+    _mm_storel_epi64 (
+        (__m128i *) (y + 3 * l->pixel), _mm_unpackhi_epi64 (b, b));
     return;
   }
   _mm256_storeu_si256 ((__m256i *) eight, codes);
