@@ -31,7 +31,7 @@ bad() {
 
 : >empty.mkv
 head -c 100000 /dev/urandom >noise.mkv
-head -c 2000 square.mkv >short.mkv
+head -c $(($(wc -c <square.mkv) / 2)) square.mkv >short.mkv
 head -c 30000 /dev/zero >zeros.mp4
 echo "no video" >text.mkv
 : >empty.onnx
