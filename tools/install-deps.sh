@@ -7,8 +7,12 @@ set -eu
 
 build="gcc libc6-dev meson ninja-build pkgconf
   libglib2.0-dev libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
-  libgstreamer-plugins-bad1.0-dev liborc-0.4-dev libprotobuf-c-dev
-  protobuf-c-compiler libpango1.0-dev libjson-glib-dev"
+  liborc-0.4-dev libprotobuf-c-dev protobuf-c-compiler libpango1.0-dev
+  libjson-glib-dev"
+# GstAnalyticsRelationMeta came with GStreamer 1.24. On Debian 12 this package has
+# nothing that we use and brings all of OpenCV.
+release=$(. /etc/os-release && echo "${VERSION_ID:-}")
+[ "$release" = 12 ] || build="$build libgstreamer-plugins-bad1.0-dev"
 run="gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
   gstreamer1.0-plugins-bad gstreamer1.0-libav fonts-dejavu-core"
 sample="opencv-doc" # vtest.avi, the recording of the demo
