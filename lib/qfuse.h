@@ -16,5 +16,7 @@
 #include "vision/image.h"
 #include "vision/imagediff.h"
 #include "vision/metrics.h"
+#include "vision/motion.h"
 #include "vision/planes.h"
+#include "vision/polygons.h"
 #include "vision/scale.h"

@@ -1,0 +1,212 @@
+/* libqfuse: an adaptive background of two levels a pixel.
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Each pixel has two levels with a weight each. A level that the picture
+ * matches (within the dead band) gains weight and follows the picture as a
+ * running average does; one it does not match loses weight, and slower. What
+ * matches a level of enough weight is background. So what passes leaves no
+ * trail, what stands still long enough becomes background, and when it goes,
+ * the level behind it is still known. All state is bytes: a level is rounded at
+ * random (the same for a whole picture), so that its mean moves by
+ * learning_rate·d. */
+#include "vision/motion-private.h"
+
+#include <math.h>
+#include <string.h>
+
+#define CONFIRM 32 /* weight of background, at most */
+#define MOST 250   /* largest weight */
+#define DECAY 2    /* a weight falls at half the pace at which it grows */
+
+void
+qf_motion_background_init (QfMotionBackground *b, int width, int height)
+{
+  gsize size = (gsize) width * height;
+
+  *b = (QfMotionBackground){ .width = width, .height = height };
+  for (int i = 0; i < 2; i++) {
+    b->level[i] = g_malloc0 (size);
+    b->weight[i] = g_malloc0 (size);
+  }
+}
+
+void
+qf_motion_background_clear (QfMotionBackground *b)
+{
+  for (int i = 0; i < 2; i++) {
+    g_clear_pointer (&b->level[i], g_free);
+    g_clear_pointer (&b->weight[i], g_free);
+  }
+}
+
+void
+qf_motion_background_reset (QfMotionBackground *b)
+{
+  b->learned = 0;
+}
+
+void
+qf_motion_background_set_rate (QfMotionBackground *b, double learning_rate)
+{
+  b->rate = learning_rate;
+  b->absorb = (int) MIN (0.5 / MAX (learning_rate, 1e-6), 500000);
+}
+
+gboolean
+qf_motion_background_begin (QfMotionBackground *b)
+{
+  int n = b->learned;
+
+  b->confirm = (guint8) CLAMP (MIN (n / 4, b->absorb), 1, CONFIRM);
+  b->tick =
+      b->rate > 0 && (n < b->absorb || n % MAX (b->absorb / CONFIRM, 1) == 0);
+  b->decay = b->tick && b->ticks % DECAY == 0;
+  /* |d| over a threshold drawn evenly from 0 to 1/rate moves the level by one:
+   * with probability |d|·rate */
+  b->step = 255;
+  if (b->rate > 0) {
+    double u = (double) (((guint32) n * 40503u) & 0xffff) / 65536;
+    b->step = (guint8) MIN (floor (u / MAX (b->rate, 1.0 / (n + 1))), 255);
+  }
+  return n > 0;
+}
+
+static void
+moving_row (const guint8 *restrict now, const guint8 *restrict band,
+    const guint8 *restrict l0, const guint8 *restrict l1,
+    const guint8 *restrict w0, const guint8 *restrict w1, int width,
+    guint8 confirm, guint8 *restrict moving)
+{
+  for (int x = 0; x < width; x++) {
+    guint8 d0 = MAX (now[x], l0[x]) - MIN (now[x], l0[x]);
+    guint8 d1 = MAX (now[x], l1[x]) - MIN (now[x], l1[x]);
+    guint8 off0 = (d0 > band[x] ? 0xff : 0) | (w0[x] < confirm ? 0xff : 0);
+    guint8 off1 = (d1 > band[x] ? 0xff : 0) | (w1[x] < confirm ? 0xff : 0);
+
+    moving[x] = off0 & off1;
+  }
+}
+
+/* What is darker than a level of background by a shadow at most is still. */
+static void
+shadow_row (const guint8 *restrict now, const guint8 *restrict level,
+    const guint8 *restrict weight, int width, guint8 confirm, guint16 shadow,
+    guint8 *restrict moving)
+{
+  for (int x = 0; x < width; x++) {
+    guint8 least = (guint8) (level[x] - (guint8) ((level[x] * shadow) >> 8));
+
+    moving[x] &= (now[x] > level[x] ? 0xff : 0) | (now[x] < least ? 0xff : 0) |
+        (weight[x] < confirm ? 0xff : 0);
+  }
+}
+
+void
+qf_motion_background_moving (const QfMotionBackground *b, int y,
+    const guint8 *now, const guint8 *band, int shadow, guint8 *moving)
+{
+  gsize at = (gsize) y * b->width;
+
+  moving_row (now, band, b->level[0] + at, b->level[1] + at, b->weight[0] + at,
+      b->weight[1] + at, b->width, b->confirm, moving);
+  for (int i = 0; i < 2 && shadow > 0; i++)
+    shadow_row (now, b->level[i] + at, b->weight[i] + at, b->width, b->confirm,
+        (guint16) shadow, moving);
+}
+
+/* Levels that match follow. */
+static void
+follow_row (const guint8 *restrict now, const guint8 *restrict band,
+    guint8 *restrict level, int width, guint8 step)
+{
+  for (int x = 0; x < width; x++) {
+    guint8 up = now[x] > level[x] ? 1 : 0;
+    guint8 d = MAX (now[x], level[x]) - MIN (now[x], level[x]);
+    guint8 move = (d <= band[x] ? 0xff : 0) & (d > step ? 0xff : 0);
+    guint8 change = up ? 1 : 0xff;
+
+    level[x] = (guint8) (level[x] + (change & move));
+  }
+}
+
+/* Weights, and a new level in the place of one without weight. */
+static void
+weigh_row (const guint8 *restrict now, const guint8 *restrict band,
+    guint8 *restrict l0, guint8 *restrict l1, guint8 *restrict w0,
+    guint8 *restrict w1, int width, guint8 decay)
+{
+  for (int x = 0; x < width; x++) {
+    guint8 d0 = MAX (now[x], l0[x]) - MIN (now[x], l0[x]);
+    guint8 d1 = MAX (now[x], l1[x]) - MIN (now[x], l1[x]);
+    guint8 in0 = d0 <= band[x] ? 0xff : 0;
+    guint8 in1 = (guint8) ((d1 <= band[x] ? 0xff : 0) & ~in0);
+    guint8 a = w0[x], c = w1[x];
+    guint8 up0 = in0 & (a < MOST ? 1 : 0), up1 = in1 & (c < MOST ? 1 : 0);
+    guint8 down0 = (guint8) (~in0 & (a > 0 ? decay : 0));
+    guint8 down1 = (guint8) (~in1 & (c > 0 ? decay : 0));
+    guint8 none = (guint8) ~(in0 | in1);
+    guint8 take0 = none & (a == 0 ? 0xff : 0);
+    guint8 take1 = (guint8) (none & ~take0 & (c == 0 ? 0xff : 0));
+
+    w0[x] = (guint8) (a + up0 - down0 + (take0 & 1));
+    w1[x] = (guint8) (c + up1 - down1 + (take1 & 1));
+    l0[x] = (guint8) ((l0[x] & ~take0) | (now[x] & take0));
+    l1[x] = (guint8) ((l1[x] & ~take1) | (now[x] & take1));
+  }
+}
+
+void
+qf_motion_background_learn (
+    QfMotionBackground *b, int y, const guint8 *now, const guint8 *band)
+{
+  gsize at = (gsize) y * b->width, width = (gsize) b->width;
+
+  if (b->learned == 0) {
+    for (int i = 0; i < 2; i++) {
+      memcpy (b->level[i] + at, now, width);
+      memset (b->weight[i] + at, i == 0, width);
+    }
+    return;
+  }
+  if (b->step < 255)
+    for (int i = 0; i < 2; i++)
+      follow_row (now, band, b->level[i] + at, b->width, b->step);
+  if (b->tick)
+    weigh_row (now, band, b->level[0] + at, b->level[1] + at, b->weight[0] + at,
+        b->weight[1] + at, b->width, b->decay);
+}
+
+void
+qf_motion_background_end (QfMotionBackground *b)
+{
+  b->ticks = b->learned == 0 ? 0 : b->ticks + b->tick;
+  b->learned += b->learned < G_MAXINT32;
+}
+
+static void
+then_row (const guint8 *restrict l0, const guint8 *restrict l1,
+    const guint8 *restrict w0, const guint8 *restrict w1, int width,
+    guint8 *restrict row)
+{
+  for (int x = 0; x < width; x++)
+    row[x] = w1[x] > w0[x] ? l1[x] : l0[x];
+}
+
+void
+qf_motion_background_row (const QfMotionBackground *b, int y, guint8 *row)
+{
+  gsize at = (gsize) y * b->width;
+
+  then_row (b->level[0] + at, b->level[1] + at, b->weight[0] + at,
+      b->weight[1] + at, b->width, row);
+}
+
+void
+qf_motion_background_relight (QfMotionBackground *b, const guint8 light[256])
+{
+  gsize size = (gsize) b->width * b->height;
+
+  for (int i = 0; i < 2; i++)
+    for (gsize k = 0; k < size; k++)
+      b->level[i][k] = light[b->level[i][k]];
+}
