@@ -52,12 +52,20 @@ qf_motion_background_set_rate (QfMotionBackground *b, double learning_rate)
   b->absorb = (int) MIN (0.5 / MAX (learning_rate, 1e-6), 500000);
 }
 
+int
+qf_motion_background_pictures (const QfMotionBackground *b)
+{
+  return CLAMP (MIN (b->learned, b->absorb), 1, 255);
+}
+
 gboolean
 qf_motion_background_begin (QfMotionBackground *b)
 {
   int n = b->learned;
 
-  b->confirm = (guint8) CLAMP (MIN (n / 4, b->absorb), 1, CONFIRM);
+  b->confirm = 1;
+  if (b->rate > 0)
+    b->confirm = (guint8) CLAMP (MIN (n / 3, b->absorb), 1, CONFIRM);
   b->tick =
       b->rate > 0 && (n < b->absorb || n % MAX (b->absorb / CONFIRM, 1) == 0);
   b->decay = b->tick && b->ticks % DECAY == 0;

@@ -145,6 +145,18 @@ qf_motion_past_at (const QfMotionPast *p, int x, int y)
   }
 }
 
+int
+qf_motion_past_lambda (const QfMotionPast *p)
+{
+  int n = 1; /* pictures whose mean the reference is */
+
+  if (p->kind == QF_MOTION_MEAN)
+    n = p->distance;
+  else if (p->kind == QF_MOTION_BACKGROUND)
+    n = qf_motion_background_pictures (&p->background);
+  return 256 / (n + 1);
+}
+
 void
 qf_motion_past_relight (QfMotionPast *p, double gain, double offset)
 {

@@ -28,6 +28,8 @@ void qf_motion_background_init (QfMotionBackground *b, int width, int height);
 void qf_motion_background_clear (QfMotionBackground *b);
 void qf_motion_background_reset (QfMotionBackground *b);
 void qf_motion_background_set_rate (QfMotionBackground *b, double rate);
+/** Pictures whose mean a level is, about. */
+int qf_motion_background_pictures (const QfMotionBackground *b);
 /** Starts a picture. FALSE: nothing to compare it with. */
 gboolean qf_motion_background_begin (QfMotionBackground *b);
 /** Which pixels of row @y are off the background, 255 or 0. @shadow: /256. */
@@ -86,6 +88,8 @@ void qf_motion_past_set (QfMotionPast *p, const QfMotionOptions *o);
 gboolean qf_motion_past_begin (QfMotionPast *p, gint64 time);
 /** The reference at a pixel of the picture at hand, before light. */
 guint8 qf_motion_past_at (const QfMotionPast *p, int x, int y);
+/** λ·256: share of the reference's noise (its variance) in a difference's. */
+int qf_motion_past_lambda (const QfMotionPast *p);
 /** From here on rows come in the light of now: gain·then + offset. */
 void qf_motion_past_relight (QfMotionPast *p, double gain, double offset);
 /** Row @y of the reference, to be read before row @y is kept. */
@@ -147,10 +151,11 @@ void qf_motion_noise_bands (QfMotionNoise *n, double factor, int least);
 
 /* --- motion-light.c ------------------------------------------------------- */
 
-/** Estimates gain and offset between the reference and @luma. FALSE where there
- * is no change that is worth it. */
+/** Estimates gain and offset between the reference and @luma. @noise: its
+ * standard deviation. FALSE where there is no change that is worth it. */
 gboolean qf_motion_light (const QfMotionPast *past, const guint8 *luma,
-    gssize stride, const guint8 *counts, double *gain, double *offset);
+    gssize stride, const guint8 *counts, double noise, double *gain,
+    double *offset);
 
 /* --- motion-blobs.c ------------------------------------------------------- */
 

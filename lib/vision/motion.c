@@ -390,7 +390,7 @@ follow_events (QfMotion *m, gboolean moves, QfMotionResult *r)
     m->event = r->started = TRUE;
   if (m->first >= 0 && !moves && m->clock - m->last >= m->o.stop_time) {
     r->stopped = m->event;
-    r->since = m->first;
+    r->since = m->event ? m->first : -1;
     m->event = FALSE;
     m->first = -1;
   }
@@ -429,8 +429,8 @@ find (QfMotion *m, const guint8 *luma, gssize stride, QfMotionResult *r)
   gboolean light = FALSE;
 
   if (m->o.lighting) {
-    light = qf_motion_light (
-        &m->past, luma, stride, m->counts, &r->gain, &r->offset);
+    light = qf_motion_light (&m->past, luma, stride, m->counts,
+        qf_motion_noise_sigma (&m->noise), &r->gain, &r->offset);
     if (light)
       qf_motion_past_relight (&m->past, r->gain, r->offset);
     else
