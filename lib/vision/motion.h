@@ -7,8 +7,8 @@
 
 G_BEGIN_DECLS
 
-/** Finds what moves in a stream of luma pictures. The equations are in
- * docs/numerics.md, "Motion". Not thread-safe: one thread at a time. */
+/** Finds what moves in a stream of luma pictures. How each step works stands at
+ * the top of its file, motion-*.c. Not thread-safe: one thread at a time. */
 typedef struct _QfMotion QfMotion;
 
 /** What a picture is compared with. */

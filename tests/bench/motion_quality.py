@@ -9,7 +9,7 @@ numpy, ffmpeg, and bench-motion-dump from the build folder.
   motion_quality.py people --dump build/tests/bench/bench-motion-dump \\
       --truth gt.txt --ignore gt-ignore.txt vtest.avi
   motion_quality.py objects --dump build/tests/bench/bench-motion-dump \\
-      --cuts cuts.txt infrared-val.txt
+      infrared-val.txt
 
 Both print a table. Every method may choose its settings on one part (people:
 frames 1-400, objects: another list given with --tune) by the best F1 there; what
