@@ -166,15 +166,6 @@ export_clip (Exporter *e, const QfLayer *l, int value)
   return n->out;
 }
 
-static gboolean
-is_output (const QfNet *net, int blob)
-{
-  for (guint i = 0; i < net->outputs->len; i++)
-    if (g_array_index (net->outputs, int, i) == blob)
-      return TRUE;
-  return FALSE;
-}
-
 static void
 export_input (Exporter *e)
 {
@@ -210,7 +201,7 @@ qf_net_export (QfNet *net, GError **error)
 
     if (l->clip)
       v = export_clip (&e, l, v);
-    quantize_blob (&e, l->out, v, is_output (net, l->out));
+    quantize_blob (&e, l->out, v, qf_net_is_output (net, l->out));
   }
   for (guint i = 0; i < net->outputs->len; i++) {
     int v = value[g_array_index (net->outputs, int, i)];

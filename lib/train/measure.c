@@ -136,7 +136,8 @@ qf_trainer_choose_threshold (QfTrainer *t, GError **error)
 
   if (g_str_equal (t->head, "classify"))
     return TRUE;
-  if (!qf_trainer_measure (t, samples, MAX (1, (int) samples->len / 128), &s, error))
+  if (!qf_trainer_measure (t, samples, MAX (1, (int) samples->len / 128), &s,
+          error))
     return FALSE;
   if (isfinite (s.best_f1_score))
     /* Scores on learned pictures run higher: on vtest.avi F1 was best at 0.43

@@ -230,8 +230,8 @@ qf_net_forward (QfNet *net, int n, gboolean train)
   }
 }
 
-static gboolean
-is_output (const QfNet *net, int blob)
+gboolean
+qf_net_is_output (const QfNet *net, int blob)
 {
   for (guint i = 0; i < net->outputs->len; i++)
     if (g_array_index (net->outputs, int, i) == blob)
@@ -245,7 +245,7 @@ qf_net_backward (QfNet *net, int n)
   for (guint i = 0; i < net->blobs->len; i++) {
     QfBlob *b = qf_net_blob (net, (int) i);
 
-    if (b->grad && !is_output (net, (int) i))
+    if (b->grad && !qf_net_is_output (net, (int) i))
       memset (b->grad, 0, sizeof (float) * n * b->h * b->w * b->c);
   }
   for (int i = (int) net->layers->len - 1; i >= 0; i--) {

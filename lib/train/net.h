@@ -136,6 +136,9 @@ QfNet *qf_net_new (const QfGraph *graph, int batch, gboolean quantize,
     QfPool *pool, GError **error);
 void qf_net_free (QfNet *net);
 
+/** Whether @blob is one of the outputs. */
+gboolean qf_net_is_output (const QfNet *net, int blob);
+
 /** Gives random weights (He's normal), γ = 1, β = 0. */
 void qf_net_init (QfNet *net, QfRng *rng);
 

@@ -8,7 +8,8 @@
 #   TRUTH  MOTChallenge text of vtest.avi (PETS 2009 S2.L1, 2D MOT 2015)
 #   TEACH  frames to learn from (1-500), EVAL frames to measure on (501-795)
 #   SEEDS  "1 2 3"
-# EPOCHS, BUILD and OUT in the environment: epochs, build folder, models' folder.
+# EPOCHS, RATE, BUILD and OUT in the environment: epochs, peak learning rate,
+# build folder, models' folder.
 set -eu
 top=$(cd "$(dirname "$0")/../.." && pwd)
 truth=$1
@@ -19,6 +20,7 @@ seeds=${4:-1 2 3}
 build=${BUILD:-$top/build}
 out=${OUT:-$build/teach}
 epochs=${EPOCHS:-24}
+rate=${RATE:-0.04}
 clip=/usr/share/doc/opencv-doc/examples/data/vtest.avi
 export GST_PLUGIN_PATH_1_0="$build/plugins"
 mkdir -p "$out"
@@ -31,7 +33,8 @@ for planes in "$@"; do
     gst-launch-1.0 -q filesrc location="$clip" ! decodebin ! \
       qfusetag location="$truth" labels=person ! \
       qfusetrain model-file="$model" planes="$planes" frames="$teach" \
-      validation=0 epochs="$epochs" seed="$seed" > "$out/log" 2>&1 ||
+      validation=0 epochs="$epochs" learning-rate="$rate" \
+      seed="$seed" > "$out/log" 2>&1 ||
       { cat "$out/log" >&2; exit 1; }
     end=$(date +%s)
     "$build/tools/qfuse" eval "$model" "$clip" --truth "$truth" \
