@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstqfnetwork.h"
 
+#include <string.h>
+
 #define DEFAULT_THRESHOLD 0.5 /* of a model that names none */
 #define DEFAULT_IOU 0.5
 
@@ -11,7 +13,9 @@ struct _GstQfNetwork
   QfEngine *engine;
   QfDecoder *decoder;
   GstQfWant want;
-  guint8 *planes; /* of a network with float32 input; else NULL */
+  guint8 *planes; /* the next input */
+  guint8 *last;   /* the input that the engine's outputs are of */
+  gboolean has_last;
   GQuark *labels; /* 0: has no name */
   gint n_labels;
   gfloat threshold, iou;
@@ -29,6 +33,7 @@ network_clear (gpointer data)
   g_clear_pointer (&n->model, qf_model_unref);
   g_clear_pointer (&n->result.boxes, g_array_unref);
   g_free (n->planes);
+  g_free (n->last);
   g_free (n->labels);
 }
 
@@ -66,8 +71,6 @@ check_input (GstQfNetwork *n, GError **error)
         n->want.width);
     return FALSE;
   }
-  if (in->dtype == QF_F32)
-    n->planes = g_malloc (gst_qf_want_size (&n->want));
   return TRUE;
 }
 
@@ -107,6 +110,8 @@ gst_qf_network_new (const gchar *path, gint threads, GError **error)
     g_prefix_error (error, "%s: ", path);
     return NULL;
   }
+  n->planes = g_malloc (gst_qf_want_size (&n->want));
+  n->last = g_malloc (gst_qf_want_size (&n->want));
   read_metadata (n);
   return g_steal_pointer (&n);
 }
@@ -120,7 +125,7 @@ gst_qf_network_want (const GstQfNetwork *n)
 guint8 *
 gst_qf_network_input (GstQfNetwork *n)
 {
-  return n->planes ? n->planes : qf_engine_input (n->engine, 0)->data;
+  return n->planes;
 }
 
 static GQuark
@@ -162,21 +167,38 @@ add_box (const GstQfNetwork *n, const QfGeometry *geometry, QfBox box,
   g_array_append_val (found->detections, d);
 }
 
-void
+/* Brings the engine's outputs to what the input says. FALSE: they were. The
+ * engine's own input is not where planes are compared: it shares memory with
+ * the outputs. */
+static gboolean
+run_engine (GstQfNetwork *n)
+{
+  const QfTensor *in = qf_engine_input (n->engine, 0);
+  gsize size = gst_qf_want_size (&n->want);
+  guint8 *planes = n->planes;
+
+  if (n->has_last && memcmp (n->last, planes, size) == 0)
+    return FALSE;
+  if (in->dtype == QF_F32)
+    for (gsize i = 0; i < size; i++)
+      ((float *) in->data)[i] = planes[i];
+  else
+    memcpy (in->data, planes, size);
+  n->planes = n->last;
+  n->last = planes;
+  n->has_last = TRUE;
+  qf_engine_run (n->engine);
+  return TRUE;
+}
+
+gboolean
 gst_qf_network_run (GstQfNetwork *n, const QfGeometry *geometry,
     gfloat threshold, gfloat iou, gint max, GstQfFound *found)
 {
+  gboolean ran = run_engine (n);
   int n_outputs;
   const QfTensor *outputs;
 
-  if (n->planes) {
-    float *in = qf_engine_input (n->engine, 0)->data;
-    gsize size = gst_qf_want_size (&n->want);
-
-    for (gsize i = 0; i < size; i++)
-      in[i] = n->planes[i];
-  }
-  qf_engine_run (n->engine);
   outputs = qf_engine_outputs (n->engine, &n_outputs);
   qf_decoder_run (n->decoder, outputs, n_outputs,
       threshold < 0 ? n->threshold : threshold, iou < 0 ? n->iou : iou, max,
@@ -193,4 +215,5 @@ gst_qf_network_run (GstQfNetwork *n, const QfGeometry *geometry,
     found->action_id = n->result.action;
     found->action_score = n->result.action_score;
   }
+  return ran;
 }

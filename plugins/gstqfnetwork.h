@@ -25,9 +25,9 @@ guint8 *gst_qf_network_input (GstQfNetwork *n);
 
 /** Runs on the input and puts what it finds into @found (overwritten), in
  * pixels of the picture that @geometry tells of. @threshold, @iou < 0: the
- * model's own.
- * @max 0: no limit. */
-void gst_qf_network_run (GstQfNetwork *n, const QfGeometry *geometry,
+ * model's own. @max 0: no limit. FALSE where the input is that of the last run,
+ * byte for byte: then its outputs are read again, and the network rests. */
+gboolean gst_qf_network_run (GstQfNetwork *n, const QfGeometry *geometry,
     gfloat threshold, gfloat iou, gint max, GstQfFound *found);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GstQfNetwork, gst_qf_network_unref)

@@ -13,7 +13,9 @@
  * What the network sees stands in the model file: the picture (`Y`, or
  * `R,G,B`), differences to earlier pictures (`D1`), or both. The element
  * computes these planes itself; behind a `framediff output=planes` it takes
- * them from there.
+ * them from there. Where they are exactly those of the last run (a still scene
+ * behind a dead band, a repeated frame), its result holds and the network does
+ * not run; `stats` counts such frames as `reused`.
  *
  * Detections are written as QfuseDetectionsMeta (see gstqfmeta.h), as
  * GstVideoRegionOfInterestMeta with a `detection` parameter, and on GStreamer
@@ -66,7 +68,7 @@ static guint signals[N_SIGNALS];
 
 typedef struct
 {
-  guint64 frames, inferences, detections, upstream_planes, reloads;
+  guint64 frames, inferences, reused, detections, upstream_planes, reloads;
   gint64 network_time, frame_time; /* sums, µs */
   gint64 last_network_time;
 } Stats;
@@ -76,6 +78,17 @@ typedef struct
   gfloat threshold, iou_threshold;
   guint max_detections, interval;
 } Settings;
+
+/* What a frame cost. */
+typedef enum
+{
+  WORK_CARRIED, /* between two runs of interval */
+  WORK_REUSED,  /* the network would see what it saw */
+  WORK_RUN
+} Work;
+
+static const gchar *const work_names[] = { "carried over", "as before",
+  "found" };
 
 struct _GstQfuseDetect
 {
@@ -368,7 +381,7 @@ compute_planes (GstQfuseDetect *self, GstBuffer *buffer, gboolean run)
 }
 
 static void
-add_stats (GstQfuseDetect *self, gboolean run, gboolean upstream,
+add_stats (GstQfuseDetect *self, Work work, gboolean upstream,
     gint64 network_time, gint64 frame_time)
 {
   GST_OBJECT_LOCK (self);
@@ -377,7 +390,9 @@ add_stats (GstQfuseDetect *self, gboolean run, gboolean upstream,
   self->stats.frame_time += frame_time;
   if (upstream)
     self->stats.upstream_planes++;
-  if (run) {
+  if (work == WORK_REUSED)
+    self->stats.reused++;
+  if (work == WORK_RUN) {
     self->stats.inferences++;
     self->stats.network_time += network_time;
     self->stats.last_network_time = network_time;
@@ -393,6 +408,7 @@ gst_qfuse_detect_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
   const GstQfPlanesMeta *meta;
   const QfGeometry *geometry;
   gint64 start = g_get_monotonic_time (), network_time = 0;
+  Work work = WORK_CARRIED;
   Settings set;
   gboolean run;
 
@@ -414,18 +430,20 @@ gst_qfuse_detect_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
   if (run) {
     gint64 before = g_get_monotonic_time ();
 
-    gst_qf_network_run (network, geometry, set.threshold, set.iou_threshold,
-        (gint) set.max_detections, &self->found);
+    work = gst_qf_network_run (network, geometry, set.threshold,
+               set.iou_threshold, (gint) set.max_detections, &self->found)
+        ? WORK_RUN
+        : WORK_REUSED;
     network_time = g_get_monotonic_time () - before;
   }
   self->count++;
   self->found.carried = !run;
   self->found.borders = gst_qf_in_place_borders (trans);
   gst_qf_found_attach (buffer, &self->found);
-  GST_LOG_OBJECT (self, "%u detections%s", self->found.detections->len,
-      run ? "" : ", carried over");
+  GST_LOG_OBJECT (
+      self, "%u detections, %s", self->found.detections->len, work_names[work]);
   add_stats (
-      self, run, meta != NULL, network_time, g_get_monotonic_time () - start);
+      self, work, meta != NULL, network_time, g_get_monotonic_time () - start);
   return GST_FLOW_OK;
 }
 
@@ -434,10 +452,10 @@ static GstStructure *
 make_stats (const Stats *s)
 {
   return gst_structure_new ("qfusedetect-stats", "frames", G_TYPE_UINT64,
-      s->frames, "inferences", G_TYPE_UINT64, s->inferences, "detections",
-      G_TYPE_UINT64, s->detections, "upstream-planes", G_TYPE_UINT64,
-      s->upstream_planes, "reloads", G_TYPE_UINT64, s->reloads,
-      "average-network-time", G_TYPE_UINT64,
+      s->frames, "inferences", G_TYPE_UINT64, s->inferences, "reused",
+      G_TYPE_UINT64, s->reused, "detections", G_TYPE_UINT64, s->detections,
+      "upstream-planes", G_TYPE_UINT64, s->upstream_planes, "reloads",
+      G_TYPE_UINT64, s->reloads, "average-network-time", G_TYPE_UINT64,
       (guint64) (s->inferences ? s->network_time * 1000 / (gint64) s->inferences
                                : 0),
       "last-network-time", G_TYPE_UINT64, (guint64) s->last_network_time * 1000,
@@ -570,9 +588,11 @@ install_properties (GObjectClass *object)
           0, 1024, DEFAULT_THREADS, ready));
   g_object_class_install_property (object, PROP_STATS,
       g_param_spec_boxed ("stats", "Statistics",
-          "Since the start: frames, inferences, detections, upstream-planes "
-          "(frames whose planes came from framediff), reloads; times in "
-          "nanoseconds; the instruction set of the kernels",
+          "Since the start: frames, inferences, reused (frames on which the "
+          "network would have seen exactly what it saw in its last run, and "
+          "did not run), detections, upstream-planes (frames whose planes came "
+          "from framediff), reloads; times in nanoseconds; the instruction set "
+          "of the kernels",
           GST_TYPE_STRUCTURE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
 }
 
