@@ -41,69 +41,23 @@
 
 #include "gstframediff-image.h"
 #include "gstframediff-planes.h"
+#include "gstframediff-settings.h"
 #include "gstqfinplace.h"
 
 GST_DEBUG_CATEGORY_STATIC (frame_diff_debug);
 #define GST_CAT_DEFAULT frame_diff_debug
 
-typedef enum
-{
-  OUTPUT_IMAGE,
-  OUTPUT_PLANES
-} Output;
-
-typedef enum
-{
-  MODE_SIGNED,
-  MODE_ABSOLUTE
-} Mode;
-
-typedef enum
-{
-  REFERENCE_PREVIOUS,
-  REFERENCE_MEAN
-} Reference;
-
-#define DEFAULT_OUTPUT OUTPUT_IMAGE
-#define DEFAULT_MODE MODE_SIGNED
-#define DEFAULT_REFERENCE REFERENCE_PREVIOUS
-#define DEFAULT_DISTANCE 1
-#define DEFAULT_THRESHOLD 0
-#define DEFAULT_GAIN 1
-#define DEFAULT_POST_MESSAGES FALSE
-
-enum
-{
-  PROP_0,
-  PROP_OUTPUT,
-  PROP_MODE,
-  PROP_REFERENCE,
-  PROP_DISTANCE,
-  PROP_THRESHOLD,
-  PROP_GAIN,
-  PROP_POST_MESSAGES
-};
-
-typedef struct
-{
-  Output output;
-  Mode mode;
-  Reference reference;
-  guint distance, threshold, gain;
-  gboolean post_messages;
-} Settings;
-
 struct _GstFrameDiff
 {
   GstBaseTransform parent;
 
-  Settings settings; /* under the object lock */
+  GstFrameDiffSettings settings; /* under the object lock */
   gint ask; /* atomic: downstream must be asked before the next frame */
 
   /* streaming thread */
   GstVideoInfo info;
   GstQfContinuity continuity;
-  Output last_output;
+  GstFrameDiffOutput last_output;
   GstFrameDiffImage *image;
   GstFrameDiffPlanes *planes;
 };
@@ -122,60 +76,6 @@ GST_ELEMENT_REGISTER_DEFINE_WITH_CODE (framediff, "framediff", GST_RANK_NONE,
     GST_DEBUG_CATEGORY_INIT (
         frame_diff_debug, "framediff", 0, "difference images"))
 
-#define TYPE_OUTPUT (gst_frame_diff_output_get_type ())
-static GType
-gst_frame_diff_output_get_type (void)
-{
-  static const GEnumValue values[] = {
-    { OUTPUT_IMAGE, "The frame is replaced by its difference", "image" },
-    { OUTPUT_PLANES, "The frame stays, planes are attached for networks",
-        "planes" },
-    { 0, NULL, NULL }
-  };
-  static GType type;
-
-  if (g_once_init_enter (&type))
-    g_once_init_leave (
-        &type, g_enum_register_static ("GstFrameDiffOutput", values));
-  return type;
-}
-
-#define TYPE_MODE (gst_frame_diff_mode_get_type ())
-static GType
-gst_frame_diff_mode_get_type (void)
-{
-  static const GEnumValue values[] = {
-    { MODE_SIGNED, "Mid grey: no change; darker and brighter show which way",
-        "signed" },
-    { MODE_ABSOLUTE, "Black: no change; the brighter the more", "absolute" },
-    { 0, NULL, NULL }
-  };
-  static GType type;
-
-  if (g_once_init_enter (&type))
-    g_once_init_leave (
-        &type, g_enum_register_static ("GstFrameDiffMode", values));
-  return type;
-}
-
-#define TYPE_REFERENCE (gst_frame_diff_reference_get_type ())
-static GType
-gst_frame_diff_reference_get_type (void)
-{
-  static const GEnumValue values[] = {
-    { REFERENCE_PREVIOUS, "The frame that lies distance frames back",
-        "previous" },
-    { REFERENCE_MEAN, "The mean of the last distance frames", "mean" },
-    { 0, NULL, NULL }
-  };
-  static GType type;
-
-  if (g_once_init_enter (&type))
-    g_once_init_leave (
-        &type, g_enum_register_static ("GstFrameDiffReference", values));
-  return type;
-}
-
 static gboolean
 gst_frame_diff_start (GstBaseTransform *trans)
 {
@@ -187,7 +87,7 @@ gst_frame_diff_start (GstBaseTransform *trans)
   gst_video_info_init (&self->info);
   g_atomic_int_set (&self->ask, TRUE);
   GST_OBJECT_LOCK (self);
-  self->last_output = self->settings.output;
+  self->last_output = self->settings.values.output;
   GST_OBJECT_UNLOCK (self);
   return TRUE;
 }
@@ -214,13 +114,13 @@ ask_downstream (GstFrameDiff *self)
   GST_DEBUG_OBJECT (self, "downstream wants %u sets of planes", n);
 }
 
-static Output
+static GstFrameDiffOutput
 get_output (GstFrameDiff *self)
 {
-  Output output;
+  GstFrameDiffOutput output;
 
   GST_OBJECT_LOCK (self);
-  output = self->settings.output;
+  output = self->settings.values.output;
   GST_OBJECT_UNLOCK (self);
   return output;
 }
@@ -243,7 +143,7 @@ gst_frame_diff_set_caps (GstBaseTransform *trans, GstCaps *in, GstCaps *out)
     gst_frame_diff_image_forget (self->image);
   self->info = info;
   gst_frame_diff_planes_set_info (self->planes, &info);
-  if (get_output (self) == OUTPUT_PLANES)
+  if (get_output (self) == GST_FRAME_DIFF_OUTPUT_PLANES)
     ask_downstream (self);
   return TRUE;
 }
@@ -279,7 +179,7 @@ gst_frame_diff_query (
 
   /* networks behind a difference image want planes of that image */
   if (direction == GST_PAD_SINK && gst_query_is_qf_planes (query) &&
-      get_output (self) == OUTPUT_IMAGE)
+      get_output (self) == GST_FRAME_DIFF_OUTPUT_IMAGE)
     return FALSE;
   return GST_BASE_TRANSFORM_CLASS (parent_class)
       ->query (trans, direction, query);
@@ -306,12 +206,13 @@ post_motion (GstFrameDiff *self, GstBuffer *buffer, gdouble share)
 
 static gdouble
 make_image (GstFrameDiff *self, GstVideoFrame *frame, GstClockTime time,
-    const Settings *set)
+    const GstFrameDiffValues *set)
 {
-  QfImageDiffOptions options = { .absolute = set->mode == MODE_ABSOLUTE,
-    .mean = set->reference == REFERENCE_MEAN,
-    .distance = (gint) set->distance,
-    .threshold = (gint) set->threshold,
+  QfImageDiffOptions options = { .absolute =
+                                     set->mode == GST_FRAME_DIFF_MODE_ABSOLUTE,
+    .mean = set->reference == GST_FRAME_DIFF_REFERENCE_MEAN,
+    .distance = (gint) MIN (set->distance, QF_MAX_DISTANCE),
+    .threshold = MAX (set->threshold, 0),
     .gain = (gint) set->gain };
 
   return gst_frame_diff_image_apply (self->image, frame, time, &options);
@@ -324,10 +225,10 @@ gst_frame_diff_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
   GstClockTime time = gst_qf_stream_time (trans, buffer);
   GstVideoFrame frame;
   gdouble share;
-  Settings set;
+  GstFrameDiffValues set;
 
   GST_OBJECT_LOCK (self);
-  set = self->settings;
+  set = self->settings.values;
   GST_OBJECT_UNLOCK (self);
 
   if (set.output != self->last_output) { /* the other's past is old */
@@ -336,7 +237,8 @@ gst_frame_diff_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
     g_atomic_int_set (&self->ask, TRUE);
     self->last_output = set.output;
   }
-  if (set.output == OUTPUT_PLANES && g_atomic_int_get (&self->ask))
+  if (set.output == GST_FRAME_DIFF_OUTPUT_PLANES &&
+      g_atomic_int_get (&self->ask))
     ask_downstream (self);
 
   if (gst_qf_continuity_frame (&self->continuity, buffer, time))
@@ -345,13 +247,13 @@ gst_frame_diff_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
   /* no reference: metas are attached while the frame is mapped */
   if (!gst_video_frame_map (&frame, &self->info, buffer,
           GST_VIDEO_FRAME_MAP_FLAG_NO_REF |
-              (set.output == OUTPUT_IMAGE ? GST_MAP_READWRITE
-                                          : GST_MAP_READ))) {
+              (set.output == GST_FRAME_DIFF_OUTPUT_IMAGE ? GST_MAP_READWRITE
+                                                         : GST_MAP_READ))) {
     GST_ELEMENT_ERROR (self, STREAM, FAILED,
         ("A frame cannot be read: its memory does not fit its caps."), (NULL));
     return GST_FLOW_ERROR;
   }
-  share = set.output == OUTPUT_IMAGE
+  share = set.output == GST_FRAME_DIFF_OUTPUT_IMAGE
       ? make_image (self, &frame, time, &set)
       : gst_frame_diff_planes_attach (self->planes, &frame, time);
   gst_video_frame_unmap (&frame);
@@ -366,36 +268,13 @@ gst_frame_diff_set_property (
     GObject *object, guint id, const GValue *value, GParamSpec *pspec)
 {
   GstFrameDiff *self = GST_FRAME_DIFF (object);
-  Settings *set = &self->settings;
+  gboolean known;
 
   GST_OBJECT_LOCK (self);
-  switch (id) {
-    case PROP_OUTPUT:
-      set->output = g_value_get_enum (value);
-      break;
-    case PROP_MODE:
-      set->mode = g_value_get_enum (value);
-      break;
-    case PROP_REFERENCE:
-      set->reference = g_value_get_enum (value);
-      break;
-    case PROP_DISTANCE:
-      set->distance = g_value_get_uint (value);
-      break;
-    case PROP_THRESHOLD:
-      set->threshold = g_value_get_uint (value);
-      break;
-    case PROP_GAIN:
-      set->gain = g_value_get_uint (value);
-      break;
-    case PROP_POST_MESSAGES:
-      set->post_messages = g_value_get_boolean (value);
-      break;
-    default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
-      break;
-  }
+  known = gst_frame_diff_settings_set (&self->settings, id, value);
   GST_OBJECT_UNLOCK (self);
+  if (!known)
+    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
 }
 
 static void
@@ -403,36 +282,13 @@ gst_frame_diff_get_property (
     GObject *object, guint id, GValue *value, GParamSpec *pspec)
 {
   GstFrameDiff *self = GST_FRAME_DIFF (object);
-  const Settings *set = &self->settings;
+  gboolean known;
 
   GST_OBJECT_LOCK (self);
-  switch (id) {
-    case PROP_OUTPUT:
-      g_value_set_enum (value, set->output);
-      break;
-    case PROP_MODE:
-      g_value_set_enum (value, set->mode);
-      break;
-    case PROP_REFERENCE:
-      g_value_set_enum (value, set->reference);
-      break;
-    case PROP_DISTANCE:
-      g_value_set_uint (value, set->distance);
-      break;
-    case PROP_THRESHOLD:
-      g_value_set_uint (value, set->threshold);
-      break;
-    case PROP_GAIN:
-      g_value_set_uint (value, set->gain);
-      break;
-    case PROP_POST_MESSAGES:
-      g_value_set_boolean (value, set->post_messages);
-      break;
-    default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
-      break;
-  }
+  known = gst_frame_diff_settings_get (&self->settings, id, value);
   GST_OBJECT_UNLOCK (self);
+  if (!known)
+    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
 }
 
 static void
@@ -442,47 +298,8 @@ gst_frame_diff_finalize (GObject *object)
 
   g_clear_pointer (&self->image, gst_frame_diff_image_free);
   g_clear_pointer (&self->planes, gst_frame_diff_planes_free);
+  gst_frame_diff_settings_clear (&self->settings);
   G_OBJECT_CLASS (parent_class)->finalize (object);
-}
-
-static void
-install_properties (GObjectClass *object)
-{
-  const GParamFlags playing =
-      G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING;
-  const GParamFlags controlled = playing | GST_PARAM_CONTROLLABLE;
-
-  g_object_class_install_property (object, PROP_OUTPUT,
-      g_param_spec_enum ("output", "Output",
-          "What becomes of the difference: the picture itself, or planes "
-          "attached for networks downstream",
-          TYPE_OUTPUT, DEFAULT_OUTPUT, playing));
-  g_object_class_install_property (object, PROP_MODE,
-      g_param_spec_enum ("mode", "Mode", "How an image shows the difference",
-          TYPE_MODE, DEFAULT_MODE, controlled));
-  g_object_class_install_property (object, PROP_REFERENCE,
-      g_param_spec_enum ("reference", "Reference",
-          "What an image is the difference to", TYPE_REFERENCE,
-          DEFAULT_REFERENCE, controlled));
-  g_object_class_install_property (object, PROP_DISTANCE,
-      g_param_spec_uint ("distance", "Distance",
-          "Frames between a frame and its reference, or in the mean; 1 to 250",
-          1, QF_MAX_DISTANCE, DEFAULT_DISTANCE, controlled));
-  g_object_class_install_property (object, PROP_THRESHOLD,
-      g_param_spec_uint ("threshold", "Threshold",
-          "Dead band: differences of luma up to this, 0 to 255, count as none; "
-          "above 0 single moving pixels are noise too",
-          0, 255, DEFAULT_THRESHOLD, controlled));
-  g_object_class_install_property (object, PROP_GAIN,
-      g_param_spec_uint ("gain", "Gain",
-          "Factor of the difference in an image, 1 to 255; signed images show "
-          "half the difference times this",
-          1, 255, DEFAULT_GAIN, controlled));
-  g_object_class_install_property (object, PROP_POST_MESSAGES,
-      g_param_spec_boolean ("post-messages", "Post messages",
-          "Post an element message qfuse-motion, with the share of changed "
-          "pixels, for each frame in which something changed",
-          DEFAULT_POST_MESSAGES, controlled));
 }
 
 static void
@@ -495,10 +312,7 @@ gst_frame_diff_class_init (GstFrameDiffClass *klass)
   object->set_property = gst_frame_diff_set_property;
   object->get_property = gst_frame_diff_get_property;
   object->finalize = gst_frame_diff_finalize;
-  install_properties (object);
-  gst_type_mark_as_plugin_api (TYPE_OUTPUT, 0);
-  gst_type_mark_as_plugin_api (TYPE_MODE, 0);
-  gst_type_mark_as_plugin_api (TYPE_REFERENCE, 0);
+  gst_frame_diff_settings_install (object);
 
   gst_element_class_set_static_metadata (element, "Frame difference",
       "Filter/Effect/Analyzer/Video",
@@ -520,13 +334,7 @@ gst_frame_diff_class_init (GstFrameDiffClass *klass)
 static void
 gst_frame_diff_init (GstFrameDiff *self)
 {
-  self->settings = (Settings){ .output = DEFAULT_OUTPUT,
-    .mode = DEFAULT_MODE,
-    .reference = DEFAULT_REFERENCE,
-    .distance = DEFAULT_DISTANCE,
-    .threshold = DEFAULT_THRESHOLD,
-    .gain = DEFAULT_GAIN,
-    .post_messages = DEFAULT_POST_MESSAGES };
+  gst_frame_diff_settings_init (&self->settings);
   gst_video_info_init (&self->info);
   gst_qf_in_place_init (GST_BASE_TRANSFORM (self));
 }
