@@ -1,0 +1,183 @@
+/* libqfuse: int8 dense convolution, AVX2.
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * An output row's input becomes 16-bit columns (c/columns.h), in which every
+ * window is one run of elements; tile_avx2.h multiplies runs by weights. Exact:
+ * docs/numerics.md (4). */
+#include "kernels/c/columns.h"
+#include "kernels/x86/tile_avx2.h"
+
+enum
+{
+  NARROW = 8 /* channels of the last block where they suffice */
+};
+
+QF_DEFINE_FILL (fill_row, uint8_t, int16_t, (int16_t) (v - zero))
+
+int
+qf_conv_dense_avx2_can (const QfConvShape *s)
+{
+  return s->groups == 1 && s->out_c > 2;
+}
+
+static size_t
+pairs_of (const QfColumns *l)
+{
+  return (l->k + 1) / 2;
+}
+
+/* Channels of the block that starts at @o, rounded up. */
+static int
+block_width (int out_c, int o)
+{
+  return out_c - o > NARROW ? QF_TILE_Y : NARROW;
+}
+
+/* [block][pairs][8 or 16 channels][2] int16. */
+size_t
+qf_conv_dense_avx2_packed_size (const QfConvShape *s)
+{
+  QfColumns l = qf_columns (s, sizeof (int16_t));
+  size_t channels = ((size_t) s->out_c + NARROW - 1) / NARROW * NARROW;
+
+  return channels * pairs_of (&l) * 2 * sizeof (int16_t);
+}
+
+void
+qf_conv_dense_avx2_pack (const QfConvShape *s, const int8_t *w, void *packed)
+{
+  QfColumns l = qf_columns (s, sizeof (int16_t));
+  int16_t *p = packed;
+
+  memset (packed, 0, qf_conv_dense_avx2_packed_size (s));
+  for (int o = 0; o < s->out_c; o++) {
+    int first = o / QF_TILE_Y * QF_TILE_Y;
+    int width = block_width (s->out_c, first);
+    int16_t *to = p + (size_t) first * pairs_of (&l) * 2;
+
+    for (int c = 0; c < l.ic; c++)
+      for (int ky = 0; ky < s->kernel_h; ky++)
+        for (int kx = 0; kx < s->kernel_w; kx++) {
+          size_t k = qf_columns_k (s, &l, c, ky, kx);
+
+          to[(k / 2 * (size_t) width + (size_t) (o - first)) * 2 + k % 2] =
+              *w++;
+        }
+  }
+}
+
+/* Columns, and one element that a window of an odd number reads beyond. */
+size_t
+qf_conv_dense_avx2_scratch_size (const QfConvShape *s)
+{
+  QfColumns l = qf_columns (s, sizeof (int16_t));
+
+  return ((size_t) l.rows * l.row + 1) * sizeof (int16_t);
+}
+
+/* Up to 6 windows times one block of channels. */
+static inline __attribute__ ((always_inline)) void
+one_tile (const int16_t *const *x, const int16_t *w, size_t pairs, int nv,
+    const QfTileOut *t)
+{
+  QfSumsAvx2 sums;
+
+  switch (t->n) {
+    case 1:
+      qf_tile_avx2 (x, w, pairs, 1, nv, &sums);
+      break;
+    case 2:
+      qf_tile_avx2 (x, w, pairs, 2, nv, &sums);
+      break;
+    case 3:
+      qf_tile_avx2 (x, w, pairs, 3, nv, &sums);
+      break;
+    case 4:
+      qf_tile_avx2 (x, w, pairs, 4, nv, &sums);
+      break;
+    case 5:
+      qf_tile_avx2 (x, w, pairs, 5, nv, &sums);
+      break;
+    default:
+      qf_tile_avx2 (x, w, pairs, 6, nv, &sums);
+  }
+  qf_tile_store (t, &sums);
+}
+
+/* A piece of the output: @n windows from window @p on of rows of columns. */
+typedef struct
+{
+  const QfConvShape *s;
+  const QfColumns *l;
+  const int16_t *columns;
+  QfConvOut out; /* at the first of the rows */
+  const QfCodesAvx2 *codes;
+  int p, n;
+} Piece;
+
+static void
+block (const Piece *e, const int16_t *w, int o)
+{
+  const QfConvShape *s = e->s;
+  size_t pairs = pairs_of (e->l);
+  int left = s->out_c - o, wide = block_width (s->out_c, o) == QF_TILE_Y;
+  float mult[QF_TILE_Y] = { 0 };
+  int32_t start[QF_TILE_Y] = { 0 };
+  int row = e->p / s->out_w, column = e->p % s->out_w;
+  QfTileOut t = { &e->out, e->codes, mult, start, 0, (size_t) s->out_c, 0,
+    left < QF_TILE_Y ? left : QF_TILE_Y };
+
+  for (int i = 0; e->out.r && i < t.channels; i++) {
+    mult[i] = e->out.r->mult[o + i];
+    start[i] = e->out.r->bias ? e->out.r->bias[o + i] : 0;
+  }
+  for (int p = 0; p < e->n; p += QF_TILE_X) {
+    const int16_t *x[QF_TILE_X];
+
+    t.n = e->n - p < QF_TILE_X ? e->n - p : QF_TILE_X;
+    t.at = (size_t) (e->p + p) * s->out_c + (size_t) o;
+    for (int i = 0; i < t.n; i++) {
+      x[i] =
+          e->columns + (size_t) row * e->l->row + (size_t) column * e->l->pixel;
+      if (++column == s->out_w) {
+        column = 0;
+        row++;
+      }
+    }
+    if (wide)
+      one_tile (x, w, pairs, 2, &t);
+    else
+      one_tile (x, w, pairs, 1, &t);
+  }
+}
+
+void
+qf_conv_dense_avx2 (const QfConvShape *s, const uint8_t *x, int x_zero,
+    const void *packed, QfConvOut out, int row0, int row1, void *scratch)
+{
+  QfColumns l = qf_columns (s, sizeof (int16_t));
+  int16_t *columns = scratch;
+  QfCodesAvx2 k = { 0 };
+
+  if (out.r)
+    k = qf_codes_avx2_new (out.r);
+  for (int r = row0; r < row1; r += l.rows) {
+    int rows = row1 - r < l.rows ? row1 - r : l.rows, n = rows * s->out_w;
+    size_t at = (size_t) (r - row0) * s->out_w * s->out_c;
+    int step =
+        rows > 1 ? n : (l.pixels + QF_TILE_X - 1) / QF_TILE_X * QF_TILE_X;
+
+    for (int i = 0; i < rows; i++)
+      fill_row (s, &l, x, x_zero, r + i, columns + (size_t) i * l.row);
+    columns[(size_t) rows * l.row] = 0;
+    for (int p = 0; p < n; p += step) {
+      Piece e = { s, &l, columns, out, &k, p, n - p < step ? n - p : step };
+
+      e.out.acc = out.acc ? out.acc + at : NULL;
+      e.out.y = out.y ? out.y + at : NULL;
+      for (int o = 0; o < s->out_c; o += QF_TILE_Y)
+        block (
+            &e, (const int16_t *) packed + (size_t) o * pairs_of (&l) * 2, o);
+    }
+  }
+}
