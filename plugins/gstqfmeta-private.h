@@ -66,10 +66,14 @@ void gst_qf_roi_fill (GstVideoRegionOfInterestMeta *roi,
  */
 void gst_qf_found_attach (GstBuffer *buffer, GstQfFound *found);
 
+/** Writes regions of interest and analytics only, for a meta of another kind
+ * that holds their ids; it must be added after. */
+void gst_qf_found_attach_regions (GstBuffer *buffer, GstQfFound *found);
+
 /** Reads everything that is detected on @buffer into @found (initialized by the
- * caller, overwritten): all detections metas of ours for frames of @width ×
- * @height, and region-of-interest and analytics metas whose ids those do not
- * hold. FALSE where the buffer says nothing at all. */
+ * caller, overwritten): all detections metas and the motion with regions, ours,
+ * for frames of @width × @height, and region-of-interest and analytics metas
+ * whose ids those do not hold. FALSE where the buffer says nothing at all. */
 gboolean gst_qf_found_read (
     GstQfFound *found, GstBuffer *buffer, guint width, guint height);
 

@@ -4,6 +4,7 @@
 
 #include "gstqfanalytics.h"
 #include "gstqfmeta-private.h"
+#include "gstqfmotionmeta.h"
 
 void
 gst_qf_found_init (GstQfFound *found)
@@ -86,10 +87,8 @@ add_roi (GstBuffer *buffer, const GstQfFound *f, const QfuseDetection *d)
 }
 
 void
-gst_qf_found_attach (GstBuffer *buffer, GstQfFound *found)
+gst_qf_found_attach_regions (GstBuffer *buffer, GstQfFound *found)
 {
-  QfuseDetectionsMeta *meta;
-
   if (!gst_qf_analytics_write (buffer, found)) {
     gint id = next_roi_id (buffer);
 
@@ -99,7 +98,14 @@ gst_qf_found_attach (GstBuffer *buffer, GstQfFound *found)
   for (guint i = 0; i < found->detections->len; i++)
     add_roi (
         buffer, found, &g_array_index (found->detections, QfuseDetection, i));
+}
 
+void
+gst_qf_found_attach (GstBuffer *buffer, GstQfFound *found)
+{
+  QfuseDetectionsMeta *meta;
+
+  gst_qf_found_attach_regions (buffer, found);
   /* last, so that its transform finds the regions transformed already */
   meta = gst_buffer_add_qfuse_detections (buffer, found->width, found->height);
   gst_qf_detections_array_append (meta->detections,
@@ -189,6 +195,39 @@ read_all_own (GstQfFound *found, GstBuffer *buffer, GHashTable *ids)
   return n;
 }
 
+/* What moves, where it has regions of interest: those without are for who asks
+ * for motion. */
+static void
+read_motion (GstQfFound *found, GstBuffer *buffer, GHashTable *ids)
+{
+  GType api = g_type_from_name ("QfuseMotionMetaAPI");
+  gpointer state = NULL;
+  GstMeta *meta;
+
+  while (
+      api && (meta = gst_buffer_iterate_meta_filtered (buffer, &state, api))) {
+    const QfuseMotionMeta *m = (QfuseMotionMeta *) meta;
+
+    for (guint i = 0; i < m->regions->len; i++) {
+      const QfuseMotionRegion *r =
+          &g_array_index (m->regions, QfuseMotionRegion, i);
+      QfuseDetection d = { .x = r->x,
+        .y = r->y,
+        .w = r->w,
+        .h = r->h,
+        .score = 1,
+        .label_id = -1,
+        .label = g_quark_from_static_string ("motion"),
+        .roi_id = r->roi_id };
+
+      if (r->roi_id < 0 || !g_hash_table_add (ids, GINT_TO_POINTER (r->roi_id)))
+        continue;
+      if (m->width == found->width && m->height == found->height)
+        g_array_append_val (found->detections, d);
+    }
+  }
+}
+
 gboolean
 gst_qf_found_read (
     GstQfFound *found, GstBuffer *buffer, guint width, guint height)
@@ -203,6 +242,7 @@ gst_qf_found_read (
   found->height = height;
   n_metas = read_all_own (found, buffer, ids);
   own = found->detections->len;
+  read_motion (found, buffer, ids);
 
   while ((meta = gst_buffer_iterate_meta_filtered (
               buffer, &state, GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE))) {
