@@ -193,3 +193,32 @@ gst_frame_diff_image_apply (GstFrameDiffImage *d, GstVideoFrame *frame,
   write_chroma (frame);
   return (gdouble) changed / ((gdouble) r.w * r.h);
 }
+
+void
+gst_frame_diff_image_motion (GstFrameDiffImage *d, GstVideoFrame *frame,
+    const guint8 *luma, gssize stride, const guint8 *then, const guint8 *mask,
+    const QfImageDiffOptions *options)
+{
+  gint none = options->absolute ? 0 : 128;
+  GstVideoRectangle r;
+  guint8 levels[256];
+  QfImage image;
+
+  gst_qf_frame_image (frame, &image, &r);
+  fit_size (d, r.w, r.h);
+  for (gint y = 0; y < r.h; y++)
+    for (gint x = 0; x < r.w; x++) {
+      gsize i = (gsize) y * r.w + x;
+      gint diff = then && (!mask || mask[i])
+          ? options->gain * (luma[y * stride + x] - then[i])
+          : 0;
+      gint v = options->absolute ? ABS (diff) : none + diff / 2;
+
+      d->out[i] = (guint8) CLAMP (v, 0, 255);
+    }
+  make_levels (levels,
+      !GST_VIDEO_INFO_IS_RGB (&frame->info) && !image.full_range,
+      options->absolute);
+  write_luma (frame, &r, d->out, levels);
+  write_chroma (frame);
+}

@@ -15,8 +15,11 @@ typedef struct
   gboolean absolute; /**< gain·|d|; else 128 + gain·d/2; clamped to 0 … 255 */
   gboolean mean;     /**< d to the mean of the `distance` pictures before */
   int distance;      /**< 1 … QF_MAX_DISTANCE */
-  int threshold;     /**< dead band with opening, 0 … 255 */
-  int gain;          /**< 1 … 255 */
+  gint64 distance_time; /**< > 0: nanoseconds instead, where pictures have
+                           times: d to the picture nearest to so long ago, at
+                           least one back; the mean of those since then */
+  int threshold;        /**< dead band with opening, 0 … 255 */
+  int gain;             /**< 1 … 255 */
 } QfImageDiffOptions;
 
 QfImageDiff *qf_image_diff_new (int width, int height);
