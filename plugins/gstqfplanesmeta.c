@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstqfplanesmeta.h"
 
+#include <string.h>
+
 #define QUERY_NAME "qfuse-planes"
 
 static gboolean
@@ -17,17 +19,31 @@ planes_meta_free (GstMeta *meta, GstBuffer *buffer)
   g_clear_pointer (&((GstQfPlanesMeta *) meta)->planes, g_bytes_unref);
 }
 
+static void
+get_crop (GstBuffer *buffer, guint crop[4])
+{
+  const GstVideoCropMeta *m = gst_buffer_get_video_crop_meta (buffer);
+
+  crop[0] = m ? m->x : 0;
+  crop[1] = m ? m->y : 0;
+  crop[2] = m ? m->width : 0;
+  crop[3] = m ? m->height : 0;
+}
+
 static gboolean
 planes_meta_transform (
     GstBuffer *to, GstMeta *meta, GstBuffer *from, GQuark type, gpointer data)
 {
   const GstQfPlanesMeta *m = (GstQfPlanesMeta *) meta;
   const GstMetaTransformCopy *copy = data;
+  GstQfPlanesMeta *added;
 
   if (!GST_META_TRANSFORM_IS_COPY (type) || (copy && copy->region))
     return FALSE;
-  return gst_buffer_add_qf_planes_meta (
-             to, &m->want, &m->geometry, m->planes) != NULL;
+  added = gst_buffer_add_qf_planes_meta (to, &m->want, &m->geometry, m->planes);
+  if (added) /* the crop meta may be copied later */
+    memcpy (added->crop, m->crop, sizeof (added->crop));
+  return added != NULL;
 }
 
 /* A meta can be in the process already where a test links the plugin's inside.
@@ -76,6 +92,7 @@ gst_buffer_add_qf_planes_meta (GstBuffer *buffer, const GstQfWant *want,
     m->want = *want;
     m->geometry = *geometry;
     m->planes = g_bytes_ref (planes);
+    get_crop (buffer, m->crop);
   }
   return m;
 }
@@ -85,11 +102,17 @@ gst_buffer_get_qf_planes_meta (GstBuffer *buffer, const GstQfWant *want)
 {
   gpointer state = NULL;
   GstMeta *meta;
+  guint crop[4];
 
+  get_crop (buffer, crop);
   while ((meta = gst_buffer_iterate_meta_filtered (
-              buffer, &state, planes_meta_api ())))
-    if (gst_qf_want_equal (&((GstQfPlanesMeta *) meta)->want, want))
-      return (GstQfPlanesMeta *) meta;
+              buffer, &state, planes_meta_api ()))) {
+    GstQfPlanesMeta *m = (GstQfPlanesMeta *) meta;
+
+    if (memcmp (m->crop, crop, sizeof (crop)) == 0 &&
+        gst_qf_want_equal (&m->want, want))
+      return m;
+  }
   return NULL;
 }
 

@@ -20,13 +20,15 @@ typedef struct
   GstQfWant want;
   QfGeometry geometry;
   GBytes *planes; /* [planes][height][width] */
+  guint crop[4];  /* private: x, y, w, h of the frame's crop meta, or zeros */
 } GstQfPlanesMeta;
 
 /** Takes its own reference of @planes. */
 GstQfPlanesMeta *gst_buffer_add_qf_planes_meta (GstBuffer *buffer,
     const GstQfWant *want, const QfGeometry *geometry, GBytes *planes);
 
-/** The planes meta that equals @want, or NULL. */
+/** The planes meta that equals @want, or NULL. Planes of a frame that has been
+ * cropped since are not its planes. */
 GstQfPlanesMeta *gst_buffer_get_qf_planes_meta (
     GstBuffer *buffer, const GstQfWant *want);
 

@@ -366,6 +366,60 @@ GST_START_TEST (test_crop)
 }
 GST_END_TEST;
 
+static GstPadProbeReturn
+on_uncropped (GstPad *pad, GstPadProbeInfo *probe, gpointer data)
+{
+  GstBuffer *buffer =
+      gst_buffer_make_writable (GST_PAD_PROBE_INFO_BUFFER (probe));
+  GstVideoCropMeta *crop = gst_buffer_add_video_crop_meta (buffer);
+
+  crop->x = 16;
+  crop->y = 0;
+  crop->width = WIDTH - 32;
+  crop->height = HEIGHT - 8;
+  GST_PAD_PROBE_INFO_DATA (probe) = buffer;
+  return GST_PAD_PROBE_OK;
+}
+
+/* Where a frame is only said to be smaller, what was computed of the whole is
+ * not taken; what was computed after is. @where: the element behind which the
+ * crop meta comes. */
+static void
+check_crop_meta (const gchar *where, gboolean taken)
+{
+  Run run[2];
+  GstElement *e;
+
+  for (guint i = 0; i < 2; i++) {
+    GstPad *pad;
+
+    run_open (&run[i],
+        "identity name=x ! $F name=f ! identity name=z ! $D name=a ! $E",
+        i == 0);
+    e = get_element (&run[i], where);
+    pad = gst_element_get_static_pad (e, "src");
+    gst_pad_add_probe (
+        pad, GST_PAD_PROBE_TYPE_BUFFER, on_uncropped, NULL, NULL);
+    gst_object_unref (pad);
+    gst_object_unref (e);
+    run_feed (&run[i], 0, N_FRAMES);
+    run_finish (&run[i]);
+  }
+  e = get_element (&run[0], "a");
+  check_planes (e, taken);
+  check_same (&run[0].seen[0], &run[1].seen[0], TRUE);
+  gst_object_unref (e);
+  run_close (&run[0]);
+  run_close (&run[1]);
+}
+
+GST_START_TEST (test_crop_meta)
+{
+  check_crop_meta ("x", TRUE);
+  check_crop_meta ("z", FALSE);
+}
+GST_END_TEST;
+
 /* The second takes away what the first attached; also where a detector stands
  * between them. */
 GST_START_TEST (test_two_framediffs)
@@ -541,6 +595,7 @@ planes_topologies_suite (void)
   tcase_add_test (tc, test_behind_queue);
   tcase_add_test (tc, test_different_wants);
   tcase_add_test (tc, test_crop);
+  tcase_add_test (tc, test_crop_meta);
   tcase_add_test (tc, test_two_framediffs);
   tcase_add_test (tc, test_branch_added);
   tcase_add_test (tc, test_branch_removed);
