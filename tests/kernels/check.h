@@ -27,7 +27,8 @@ void check_weights (QfRng *rng, int8_t *p, size_t n, int worst);
 
 #define CHECK_FAIL(...) (printf ("# " __VA_ARGS__), printf ("\n"), 0)
 
-/** Shapes of a convolution: @kind 0 dense, 1 of 1x1, 2 depthwise, 3 grouped. */
+/** Shapes of a convolution: @kind 0 dense, 1 of 1x1, 2 depthwise, 3 grouped,
+ * 4 dense 3x3 of stride 1. */
 QfConvShape check_shape_random (QfRng *rng, int kind);
 void check_print_shape (const QfConvShape *s);
 

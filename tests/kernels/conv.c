@@ -132,7 +132,7 @@ QfConvShape
 check_shape_random (QfRng *rng, int kind)
 {
   QfConvShape s;
-  int pad_b, pad_r, many = check_int (rng, 0, 9) == 0;
+  int pad_b, pad_r, many = check_int (rng, 0, 9) == 0, plain = kind == 4;
 
   s.kernel_h = kind == 1      ? 1
       : check_int (rng, 0, 2) ? check_int (rng, 1, 5)
@@ -144,6 +144,10 @@ check_shape_random (QfRng *rng, int kind)
   s.stride_w = check_int (rng, 1, 3);
   s.dilation_h = check_int (rng, 0, 2) ? 1 : check_int (rng, 2, 3);
   s.dilation_w = check_int (rng, 0, 2) ? 1 : check_int (rng, 2, 3);
+  if (plain) {
+    s.kernel_h = s.kernel_w = 3;
+    s.stride_h = s.stride_w = s.dilation_h = s.dilation_w = 1;
+  }
   s.pad_top = check_int (rng, 0, s.kernel_h);
   s.pad_left = check_int (rng, 0, s.kernel_w);
   pad_b = check_int (rng, 0, s.kernel_h);
@@ -154,6 +158,10 @@ check_shape_random (QfRng *rng, int kind)
   s.in_c = kind == 2 ? s.groups : s.groups * check_int (rng, 1, many ? 90 : 20);
   s.out_c =
       kind == 2 ? s.groups : s.groups * check_int (rng, 1, many ? 40 : 18);
+  if (plain) {
+    s.in_c = 16 * check_int (rng, 1, 10);
+    s.out_c = check_int (rng, 1, 70);
+  }
   s.in_h = check_int (rng, (s.kernel_h - 1) * s.dilation_h + 1, 20);
   s.in_w = check_int (rng, (s.kernel_w - 1) * s.dilation_w + 1, 24);
   s.out_h =
@@ -179,6 +187,11 @@ static const QfConvShape special[] = {
   { 9, 18, 11, 4, 8, 11, 3, 3, 2, 2, 0, 0, 1, 1, 11 },
   { 1, 1, 8, 3, 4, 8, 3, 3, 1, 1, 2, 3, 1, 1, 8 },
   { 3, 2, 9, 3, 3, 9, 3, 3, 1, 2, 1, 3, 1, 1, 9 },
+  { 20, 12, 64, 20, 12, 64, 3, 3, 1, 1, 1, 1, 1, 1, 1 },
+  { 15, 27, 32, 15, 27, 24, 3, 3, 1, 1, 1, 1, 1, 1, 1 },
+  { 9, 31, 48, 7, 29, 37, 3, 3, 1, 1, 0, 0, 1, 1, 1 },
+  { 7, 7, 128, 8, 8, 16, 3, 3, 1, 1, 1, 1, 1, 1, 1 },
+  { 6, 6, 512, 8, 8, 32, 3, 3, 1, 1, 2, 2, 1, 1, 1 },
 };
 
 int
@@ -189,9 +202,9 @@ check_conv (const QfKernels *k, QfRng *rng)
       if (!check_shape (k, rng, &special[i], worst))
         return 0;
   for (int i = 0; i < 400; i++) {
-    QfConvShape s = check_shape_random (rng, i % 4);
+    QfConvShape s = check_shape_random (rng, i % 5);
 
-    if (!check_shape (k, rng, &s, i % 5 == 0))
+    if (!check_shape (k, rng, &s, i % 6 == 0))
       return 0;
   }
   return 1;

@@ -1,0 +1,281 @@
+/* libqfuse: int8 3x3 convolution by Winograd's F(4x4, 3x3), exact, AVX2.
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * 4x4 outputs are made of 6x6 inputs with 36 products instead of 144 (Lavin and
+ * Gray, "Fast algorithms for convolutional neural networks", 2015; points 0,
+ * ±1, ±2, ∞), in whole numbers: the transformed input fits 16 bits as it is,
+ * the weights' transform is scaled so that it has no fractions, and the
+ * results are multiples of 9 times a power of two, by which they are divided
+ * modulo 2^32. Ranges: docs/numerics.md (16). */
+#include "kernels/x86/tile_avx2.h"
+#include "kernels/x86/wino_avx2.h"
+
+#include <stdlib.h>
+
+enum
+{
+  OUT = 4,
+  IN = 6,
+  AREA = IN * IN,
+  V_BYTES = 200 * 1024, /* of transformed input, half of a Zen 3's L2 cache */
+  PAD = 64,             /* bytes, so that the 36 are not in the same sets */
+  HEADER = 64,          /* of packed weights */
+  WEIGHTS_MAX = (1 << 25) / 255 /* Σ|w|: every sum is within ±2^25 */
+};
+
+typedef struct
+{
+  int across, chunk;     /* tiles: in a row of them, taken together */
+  size_t v_step, m_step; /* elements from one of the 36 to the next */
+} Sizes;
+
+static Sizes
+sizes_of (const QfConvShape *s)
+{
+  Sizes z;
+  int most = V_BYTES / (AREA * 2 * s->in_c) / QF_TILE_X * QF_TILE_X, all;
+
+  z.across = (s->out_w + OUT - 1) / OUT;
+  all = z.across * ((s->out_h + OUT - 1) / OUT);
+  all = (all + QF_TILE_X - 1) / QF_TILE_X * QF_TILE_X;
+  z.chunk = most < QF_TILE_X ? QF_TILE_X : most < all ? most : all;
+  z.v_step = (size_t) z.chunk * s->in_c + PAD / sizeof (int16_t);
+  z.m_step = (size_t) z.chunk * QF_TILE_Y + PAD / sizeof (int32_t);
+  return z;
+}
+
+/* Where it saves products, borders of tiles and of blocks counted. */
+int
+qf_conv_wino_avx2_can (const QfConvShape *s)
+{
+  int64_t tiles = ((int64_t) s->out_w + OUT - 1) / OUT *
+      (((int64_t) s->out_h + OUT - 1) / OUT);
+  int64_t oc = (s->out_c + QF_TILE_Y - 1) / QF_TILE_Y * QF_TILE_Y;
+
+  return s->groups == 1 && s->kernel_h == 3 && s->kernel_w == 3 &&
+      s->stride_h == 1 && s->stride_w == 1 && s->dilation_h == 1 &&
+      s->dilation_w == 1 && s->in_c % 16 == 0 && s->in_c >= 32 &&
+      s->in_c <= 1024 && s->out_c >= QF_TILE_Y &&
+      3 * tiles * AREA * oc < 2 * 9 * (int64_t) s->out_w * s->out_h * s->out_c;
+}
+
+static size_t
+weights_size (const QfConvShape *s)
+{
+  size_t oc = ((size_t) s->out_c + QF_TILE_Y - 1) / QF_TILE_Y * QF_TILE_Y;
+
+  return oc * AREA * (size_t) s->in_c * sizeof (int16_t);
+}
+
+size_t
+qf_conv_wino_avx2_packed_size (const QfConvShape *s)
+{
+  size_t dense = qf_conv_dense_avx2_packed_size (s), own = weights_size (s);
+
+  return HEADER + (own > dense ? own : dense);
+}
+
+/* Transformed input, 36 products of a chunk, a border pixel. */
+size_t
+qf_conv_wino_avx2_scratch_size (const QfConvShape *s)
+{
+  Sizes z = sizes_of (s);
+  size_t dense = qf_conv_dense_avx2_scratch_size (s);
+  size_t own = AREA * (z.v_step * sizeof (int16_t) + z.m_step * 4) + s->in_c;
+
+  return own > dense ? own : dense;
+}
+
+static int
+fits (const QfConvShape *s, const int8_t *w)
+{
+  for (int o = 0; o < s->out_c; o++) {
+    int32_t sum = 0; /* at most 9·1024·127 */
+
+    for (int i = 0; i < 9 * s->in_c; i++)
+      sum += abs (*w++);
+    if (sum > WEIGHTS_MAX)
+      return 0;
+  }
+  return 1;
+}
+
+/* The rows of 24·G but for factors that output_1d() has. */
+static void
+weights_1d (const int *g, int step, int *u, int u_step)
+{
+  int a = g[0], b = g[step], c = g[2 * step];
+
+  u[0] = 6 * a;
+  u[u_step] = a + b + c;
+  u[2 * u_step] = a - b + c;
+  u[3 * u_step] = a + 2 * b + 4 * c;
+  u[4 * u_step] = a - 2 * b + 4 * c;
+  u[5 * u_step] = 6 * c;
+}
+
+/* A flag whether the weights fit, then [block][36][pairs][16 channels][2]. */
+void
+qf_conv_wino_avx2_pack (const QfConvShape *s, const int8_t *w, void *packed)
+{
+  int16_t *p = (int16_t *) ((uint8_t *) packed + HEADER);
+  size_t plane = (size_t) s->in_c * QF_TILE_Y;
+  int32_t flag = fits (s, w);
+
+  memset (packed, 0, HEADER);
+  memcpy (packed, &flag, sizeof flag);
+  if (!flag) {
+    qf_conv_dense_avx2_pack (s, w, p);
+    return;
+  }
+  memset (p, 0, weights_size (s));
+  for (int o = 0; o < s->out_c; o++)
+    for (int c = 0; c < s->in_c; c++, w += 9) {
+      int g[9], half[IN * 3], u[AREA];
+      int16_t *to = p + (size_t) (o / QF_TILE_Y) * AREA * plane +
+          ((size_t) (c / 2) * QF_TILE_Y + (size_t) (o % QF_TILE_Y)) * 2 +
+          (size_t) (c % 2);
+
+      for (int i = 0; i < 9; i++)
+        g[i] = w[i];
+      for (int x = 0; x < 3; x++)
+        weights_1d (g + x, 3, half + x, 3);
+      for (int y = 0; y < IN; y++)
+        weights_1d (half + 3 * y, 1, u + IN * y, 1);
+      for (int i = 0; i < AREA; i++)
+        to[(size_t) i * plane] = (int16_t) u[i];
+    }
+}
+
+/* What one call works on. */
+typedef struct
+{
+  const QfConvShape *s;
+  Sizes z;
+  const uint8_t *x, *border;
+  int x_zero;
+  const int16_t *w;
+  QfConvOut out;
+  QfCodesAvx2 codes;
+  int row0, row1;
+  int16_t *v;
+  int32_t *m;
+} Job;
+
+/* Tile @t (counted from row0's) to place @i of the chunk. */
+static void
+transform_input (const Job *j, int t, int i)
+{
+  const QfConvShape *s = j->s;
+  int iy = j->row0 + t / j->z.across * OUT - s->pad_top;
+  int ix = t % j->z.across * OUT - s->pad_left;
+  const uint8_t *pixel[AREA];
+
+  for (int y = 0; y < IN; y++)
+    for (int x = 0; x < IN; x++)
+      pixel[y * IN + x] =
+          iy + y < 0 || iy + y >= s->in_h || ix + x < 0 || ix + x >= s->in_w
+          ? j->border
+          : j->x + ((size_t) (iy + y) * s->in_w + (size_t) (ix + x)) * s->in_c;
+  qf_wino_input_avx2 (
+      pixel, s->in_c, j->x_zero, j->v + (size_t) i * s->in_c, j->z.v_step);
+}
+
+/* Products of @n tiles with one block of weights: all 36, one by one. */
+static void
+multiply (const Job *j, const int16_t *w, int n)
+{
+  size_t ic = (size_t) j->s->in_c;
+
+  for (int a = 0; a < AREA; a++, w += ic * QF_TILE_Y) {
+    const int16_t *v = j->v + (size_t) a * j->z.v_step;
+    int32_t *m = j->m + (size_t) a * j->z.m_step;
+    int i = 0;
+
+    for (; i + QF_TILE_X <= n; i += QF_TILE_X)
+      qf_wino_multiply_avx2 (
+          v + (size_t) i * ic, ic, w, QF_TILE_X, m + (size_t) i * QF_TILE_Y);
+    if (i < n)
+      qf_wino_multiply_avx2 (
+          v + (size_t) i * ic, ic, w, n - i, m + (size_t) i * QF_TILE_Y);
+  }
+}
+
+/* Channels @o … of tile @t, at place @i of the chunk. */
+static void
+transform_output (
+    const Job *j, int t, int i, int o, const float *mult, const int32_t *start)
+{
+  const QfConvShape *s = j->s;
+  int oy = t / j->z.across * OUT, ox = t % j->z.across * OUT;
+  int rows = j->row1 - j->row0 - oy, columns = s->out_w - ox;
+
+  rows = rows < OUT ? rows : OUT;
+  columns = columns < OUT ? columns : OUT;
+  for (int h = 0; h < QF_TILE_Y && o + h < s->out_c; h += 8) {
+    __m256i sums[OUT * OUT];
+    size_t at = ((size_t) oy * s->out_w + ox) * s->out_c + o + h;
+    int channels = s->out_c - o - h < 8 ? s->out_c - o - h : 8;
+
+    qf_wino_output_avx2 (j->m + (size_t) i * QF_TILE_Y + h, j->z.m_step, sums);
+    for (int y = 0; y < rows; y++, at += (size_t) s->out_w * s->out_c)
+      if (j->out.acc)
+        for (int x = 0; x < columns; x++)
+          memcpy (j->out.acc + at + (size_t) x * s->out_c, &sums[OUT * y + x],
+              (size_t) channels * sizeof (int32_t));
+      else
+        qf_wino_store_avx2 (&j->codes, sums + OUT * y, mult + h, start + h,
+            j->out.y + at, (size_t) s->out_c, columns, channels);
+  }
+}
+
+static void
+block (const Job *j, int t, int n, int o)
+{
+  float mult[QF_TILE_Y] = { 0 };
+  int32_t start[QF_TILE_Y] = { 0 };
+
+  for (int i = 0; j->out.r && i < QF_TILE_Y && o + i < j->s->out_c; i++) {
+    mult[i] = j->out.r->mult[o + i];
+    start[i] = j->out.r->bias ? j->out.r->bias[o + i] : 0;
+  }
+  multiply (j, j->w + (size_t) o * AREA * j->s->in_c, n);
+  for (int i = 0; i < n; i++)
+    transform_output (j, t + i, i, o, mult, start);
+}
+
+void
+qf_conv_wino_avx2 (const QfConvShape *s, const uint8_t *x, int x_zero,
+    const void *packed, QfConvOut out, int row0, int row1, void *scratch)
+{
+  const int16_t *w = (const int16_t *) ((const uint8_t *) packed + HEADER);
+  Job j = { .s = s,
+    .z = sizes_of (s),
+    .x = x,
+    .x_zero = x_zero,
+    .w = w,
+    .out = out,
+    .row0 = row0,
+    .row1 = row1 };
+  int tiles = (row1 - row0 + OUT - 1) / OUT * j.z.across;
+  int32_t flag;
+
+  memcpy (&flag, packed, sizeof flag);
+  if (!flag) {
+    qf_conv_dense_avx2 (s, x, x_zero, w, out, row0, row1, scratch);
+    return;
+  }
+  if (out.r)
+    j.codes = qf_codes_avx2_new (out.r);
+  j.m = scratch;
+  j.v = (int16_t *) (j.m + AREA * j.z.m_step);
+  j.border = memset (j.v + AREA * j.z.v_step, x_zero, (size_t) s->in_c);
+  for (int t = 0; t < tiles; t += j.z.chunk) {
+    int n = tiles - t < j.z.chunk ? tiles - t : j.z.chunk;
+
+    for (int i = 0; i < n; i++)
+      transform_input (&j, t + i, i);
+    for (int o = 0; o < s->out_c; o += QF_TILE_Y)
+      block (&j, t, n, o);
+  }
+}
