@@ -39,7 +39,10 @@
 
 #include "gstframediff.h"
 
+#include "gstframediff-gate.h"
 #include "gstframediff-image.h"
+#include "gstframediff-motion.h"
+#include "gstframediff-picture.h"
 #include "gstframediff-planes.h"
 #include "gstframediff-settings.h"
 #include "gstqfinplace.h"
@@ -59,7 +62,13 @@ struct _GstFrameDiff
   GstQfContinuity continuity;
   GstFrameDiffOutput last_output;
   GstFrameDiffImage *image;
+  GstFrameDiffPicture *picture;
   GstFrameDiffPlanes *planes;
+  GstFrameDiffMotion *motion;
+  GstFrameDiffGate *gate;
+  gboolean find, gating; /* motion was analysed, still frames dropped */
+  guint ignore_serial;   /* of the polygons in use */
+  gboolean warned_distance;
 };
 
 static GstStaticPadTemplate sink_template =
@@ -76,30 +85,87 @@ GST_ELEMENT_REGISTER_DEFINE_WITH_CODE (framediff, "framediff", GST_RANK_NONE,
     GST_DEBUG_CATEGORY_INIT (
         frame_diff_debug, "framediff", 0, "difference images"))
 
+static void
+free_parts (GstFrameDiff *self)
+{
+  g_clear_pointer (&self->image, gst_frame_diff_image_free);
+  g_clear_pointer (&self->picture, gst_frame_diff_picture_free);
+  g_clear_pointer (&self->planes, gst_frame_diff_planes_free);
+  g_clear_pointer (&self->motion, gst_frame_diff_motion_free);
+  g_clear_pointer (&self->gate, gst_frame_diff_gate_free);
+}
+
+/* Takes new polygons over. FALSE: they cannot be read, @error says why. */
+static gboolean
+take_ignore (GstFrameDiff *self, guint serial, GError **error)
+{
+  QfPolygons *polygons = NULL;
+
+  self->ignore_serial = serial;
+  GST_OBJECT_LOCK (self);
+  if (self->settings.ignore_error)
+    *error = g_error_copy (self->settings.ignore_error);
+  else if (self->settings.polygons)
+    polygons = qf_polygons_copy (self->settings.polygons);
+  GST_OBJECT_UNLOCK (self);
+  if (!*error)
+    gst_frame_diff_motion_set_ignore (self->motion, polygons);
+  qf_polygons_free (polygons);
+  return !*error;
+}
+
 static gboolean
 gst_frame_diff_start (GstBaseTransform *trans)
 {
   GstFrameDiff *self = GST_FRAME_DIFF (trans);
+  GstFrameDiffValues values;
+  GError *error = NULL;
 
+  free_parts (self);
   self->image = gst_frame_diff_image_new ();
+  self->picture = gst_frame_diff_picture_new ();
   self->planes = gst_frame_diff_planes_new ();
+  self->motion = gst_frame_diff_motion_new (trans);
+  self->gate = gst_frame_diff_gate_new (
+      GST_ELEMENT (self), GST_BASE_TRANSFORM_SRC_PAD (self));
+  self->find = self->gating = self->warned_distance = FALSE;
   self->continuity = (GstQfContinuity){ 0 };
   gst_video_info_init (&self->info);
   g_atomic_int_set (&self->ask, TRUE);
   GST_OBJECT_LOCK (self);
-  self->last_output = self->settings.values.output;
+  values = self->settings.values;
   GST_OBJECT_UNLOCK (self);
+  self->last_output = values.output;
+  if (!take_ignore (self, values.ignore_serial, &error)) {
+    GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS,
+        ("The property ignore cannot be read: %s", error->message), (NULL));
+    g_error_free (error);
+    return FALSE;
+  }
   return TRUE;
 }
 
 static gboolean
 gst_frame_diff_stop (GstBaseTransform *trans)
 {
-  GstFrameDiff *self = GST_FRAME_DIFF (trans);
-
-  g_clear_pointer (&self->image, gst_frame_diff_image_free);
-  g_clear_pointer (&self->planes, gst_frame_diff_planes_free);
+  free_parts (GST_FRAME_DIFF (trans));
   return TRUE;
+}
+
+static void
+forget_pictures (GstFrameDiff *self)
+{
+  gst_frame_diff_image_forget (self->image);
+  gst_frame_diff_picture_forget (self->picture);
+}
+
+/* All but the planes, which see to themselves. */
+static void
+forget (GstFrameDiff *self)
+{
+  forget_pictures (self);
+  gst_frame_diff_motion_forget (self->motion);
+  gst_frame_diff_gate_forget (self->gate);
 }
 
 static void
@@ -140,7 +206,8 @@ gst_frame_diff_set_caps (GstBaseTransform *trans, GstCaps *in, GstCaps *out)
     return FALSE;
   }
   if (!gst_qf_info_same_pixels (&info, &self->info))
-    gst_frame_diff_image_forget (self->image);
+    forget (self);
+  gst_frame_diff_gate_drop_held (self->gate);
   self->info = info;
   gst_frame_diff_planes_set_info (self->planes, &info);
   if (get_output (self) == GST_FRAME_DIFF_OUTPUT_PLANES)
@@ -153,10 +220,16 @@ gst_frame_diff_sink_event (GstBaseTransform *trans, GstEvent *event)
 {
   GstFrameDiff *self = GST_FRAME_DIFF (trans);
 
-  if (self->planes && gst_qf_continuity_event (&self->continuity, event))
-    gst_frame_diff_image_forget (self->image);
-  if (self->planes)
+  if (self->planes) {
+    if (gst_qf_continuity_event (&self->continuity, event))
+      forget (self);
+    if (GST_EVENT_TYPE (event) == GST_EVENT_SEGMENT ||
+        GST_EVENT_TYPE (event) == GST_EVENT_EOS)
+      gst_frame_diff_gate_drop_held (self->gate);
+    if (GST_EVENT_TYPE (event) == GST_EVENT_EOS)
+      gst_frame_diff_motion_end (self->motion);
     gst_frame_diff_planes_event (self->planes, event);
+  }
   return GST_BASE_TRANSFORM_CLASS (parent_class)->sink_event (trans, event);
 }
 
@@ -171,51 +244,172 @@ gst_frame_diff_src_event (GstBaseTransform *trans, GstEvent *event)
   return GST_BASE_TRANSFORM_CLASS (parent_class)->src_event (trans, event);
 }
 
+/* What is held for pre-roll comes so much later. */
+static void
+add_latency (GstFrameDiff *self, GstQuery *query)
+{
+  GstClockTime least, most, roll;
+  gboolean live;
+
+  GST_OBJECT_LOCK (self);
+  roll = gst_frame_diff_values_latency (&self->settings.values);
+  GST_OBJECT_UNLOCK (self);
+  gst_query_parse_latency (query, &live, &least, &most);
+  least += roll;
+  if (GST_CLOCK_TIME_IS_VALID (most))
+    most += roll;
+  gst_query_set_latency (query, live, least, most);
+}
+
 static gboolean
 gst_frame_diff_query (
     GstBaseTransform *trans, GstPadDirection direction, GstQuery *query)
 {
   GstFrameDiff *self = GST_FRAME_DIFF (trans);
+  gboolean done;
 
   /* networks behind a difference image want planes of that image */
   if (direction == GST_PAD_SINK && gst_query_is_qf_planes (query) &&
       get_output (self) == GST_FRAME_DIFF_OUTPUT_IMAGE)
     return FALSE;
-  return GST_BASE_TRANSFORM_CLASS (parent_class)
-      ->query (trans, direction, query);
+  done =
+      GST_BASE_TRANSFORM_CLASS (parent_class)->query (trans, direction, query);
+  if (done && direction == GST_PAD_SRC &&
+      GST_QUERY_TYPE (query) == GST_QUERY_LATENCY)
+    add_latency (self, query);
+  return done;
+}
+
+/* --- frames --------------------------------------------------------------- */
+
+static void
+fill_image_options (GstFrameDiff *self, QfImageDiffOptions *options,
+    const GstFrameDiffValues *v)
+{
+  gboolean clamped;
+
+  *options =
+      (QfImageDiffOptions){ .absolute = v->mode == GST_FRAME_DIFF_MODE_ABSOLUTE,
+        .mean = v->reference == GST_FRAME_DIFF_REFERENCE_MEAN,
+        .distance = gst_frame_diff_distance (v, &self->info, &clamped),
+        .distance_time = v->unit == GST_FRAME_DIFF_UNIT_TIME
+            ? (gint64) v->distance * GST_MSECOND
+            : 0,
+        .threshold = MAX (v->threshold, 0),
+        .gain = (gint) v->gain };
 }
 
 static void
-post_motion (GstFrameDiff *self, GstBuffer *buffer, gdouble share)
+warn_distance (GstFrameDiff *self, const GstFrameDiffValues *v)
 {
-  GstSegment *segment = &GST_BASE_TRANSFORM (self)->segment;
-  GstClockTime time = GST_BUFFER_PTS (buffer);
-  GstClockTime running = GST_CLOCK_TIME_NONE;
-
-  if (segment->format == GST_FORMAT_TIME && GST_CLOCK_TIME_IS_VALID (time))
-    running = gst_segment_to_running_time (segment, GST_FORMAT_TIME, time);
-  gst_element_post_message (GST_ELEMENT (self),
-      gst_message_new_element (GST_OBJECT (self),
-          gst_structure_new ("qfuse-motion", "share", G_TYPE_DOUBLE, share,
-              "stream-time", GST_TYPE_CLOCK_TIME,
-              gst_qf_stream_time (GST_BASE_TRANSFORM (self), buffer),
-              "running-time", GST_TYPE_CLOCK_TIME, running, "timestamp",
-              GST_TYPE_CLOCK_TIME, time, "duration", GST_TYPE_CLOCK_TIME,
-              GST_BUFFER_DURATION (buffer), NULL)));
+  if (self->warned_distance || v->unit != GST_FRAME_DIFF_UNIT_FRAMES ||
+      v->distance <= QF_MAX_DISTANCE)
+    return;
+  self->warned_distance = TRUE;
+  GST_ELEMENT_WARNING (self, RESOURCE, SETTINGS,
+      ("A distance of %u frames is too far, it is %d: set "
+       "distance-unit=time for a distance in milliseconds.",
+          v->distance, QF_MAX_DISTANCE),
+      (NULL));
 }
 
+/* Returns the share of changed pixels, −1 where it is not known. */
 static gdouble
 make_image (GstFrameDiff *self, GstVideoFrame *frame, GstClockTime time,
-    const GstFrameDiffValues *set)
+    const GstFrameDiffValues *v, const QfMotionResult *motion)
 {
-  QfImageDiffOptions options = { .absolute =
-                                     set->mode == GST_FRAME_DIFF_MODE_ABSOLUTE,
-    .mean = set->reference == GST_FRAME_DIFF_REFERENCE_MEAN,
-    .distance = (gint) MIN (set->distance, QF_MAX_DISTANCE),
-    .threshold = MAX (set->threshold, 0),
-    .gain = (gint) set->gain };
+  QfImageDiffOptions options;
 
+  if (v->mode == GST_FRAME_DIFF_MODE_HIGHLIGHT) {
+    gst_frame_diff_image_highlight (self->image, frame, motion->mask);
+    return motion->known ? motion->share : -1;
+  }
+  fill_image_options (self, &options, v);
+  if (gst_frame_diff_picture_wanted (v))
+    return gst_frame_diff_picture_apply (
+        self->picture, self->image, frame, time, v, &options);
+  if (GST_BUFFER_FLAG_IS_SET (frame->buffer, GST_BUFFER_FLAG_GAP)) {
+    /* repeats the last picture, whatever it holds */
+    gst_frame_diff_image_motion (
+        self->image, frame, NULL, 0, NULL, NULL, &options);
+    return 0;
+  }
   return gst_frame_diff_image_apply (self->image, frame, time, &options);
+}
+
+/* What was not computed until now, or is not any more, has an old past. */
+static void
+follow_changes (GstFrameDiff *self, const GstFrameDiffValues *v)
+{
+  GError *error = NULL;
+
+  if (v->output != self->last_output) {
+    forget_pictures (self);
+    gst_frame_diff_planes_forget (self->planes);
+    g_atomic_int_set (&self->ask, TRUE);
+    self->last_output = v->output;
+  }
+  if (v->ignore_serial != self->ignore_serial &&
+      !take_ignore (self, v->ignore_serial, &error)) {
+    GST_ELEMENT_WARNING (self, RESOURCE, SETTINGS,
+        ("The property ignore cannot be read and changes nothing: %s",
+            error->message),
+        (NULL));
+    g_error_free (error);
+  }
+  if (self->find && !gst_frame_diff_values_want_motion (v))
+    gst_frame_diff_motion_forget (self->motion);
+  self->find = gst_frame_diff_values_want_motion (v);
+  if (self->gating && !v->drop_still)
+    gst_frame_diff_gate_forget (self->gate);
+  self->gating = v->drop_still;
+  warn_distance (self, v);
+}
+
+/* The share that a difference image shows, where nothing better is known. */
+static void
+attach_share (GstFrameDiff *self, GstBuffer *buffer, gdouble share, gint width,
+    gint height)
+{
+  QfuseMotionMeta *meta = qfuse_buffer_get_motion (buffer);
+
+  if (share < 0 || meta)
+    return;
+  meta = gst_buffer_add_qfuse_motion (buffer, (guint) width, (guint) height);
+  meta->share = share;
+  meta->borders = (gint) gst_qf_in_place_borders (GST_BASE_TRANSFORM (self));
+}
+
+static gboolean
+process (GstFrameDiff *self, GstBuffer *buffer, GstClockTime time,
+    const GstFrameDiffValues *v)
+{
+  const gboolean image = v->output == GST_FRAME_DIFF_OUTPUT_IMAGE;
+  const QfMotionResult *motion = NULL;
+  GstVideoRectangle rect;
+  GstVideoFrame frame;
+  QfImage picture;
+  gdouble share = -1;
+
+  /* no reference: metas are attached while the frame is mapped */
+  if (!gst_video_frame_map (&frame, &self->info, buffer,
+          GST_VIDEO_FRAME_MAP_FLAG_NO_REF |
+              (image ? GST_MAP_READWRITE : GST_MAP_READ)))
+    return FALSE;
+  gst_qf_frame_image (&frame, &picture, &rect);
+  if (self->find)
+    motion = gst_frame_diff_motion_push (self->motion, &frame, v);
+  if (image)
+    share = make_image (self, &frame, time, v, motion);
+  else
+    gst_frame_diff_planes_attach (self->planes, &frame, time);
+  gst_video_frame_unmap (&frame);
+
+  if (motion)
+    gst_frame_diff_motion_tell (self->motion, buffer, v);
+  else if (image)
+    attach_share (self, buffer, share, rect.w, rect.h);
+  return TRUE;
 }
 
 static GstFlowReturn
@@ -223,56 +417,50 @@ gst_frame_diff_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
 {
   GstFrameDiff *self = GST_FRAME_DIFF (trans);
   GstClockTime time = gst_qf_stream_time (trans, buffer);
-  GstVideoFrame frame;
-  gdouble share;
-  GstFrameDiffValues set;
+  GstFlowReturn flow;
+  GstFrameDiffValues v;
+  gboolean pass;
 
   GST_OBJECT_LOCK (self);
-  set = self->settings.values;
+  v = self->settings.values;
   GST_OBJECT_UNLOCK (self);
 
-  if (set.output != self->last_output) { /* the other's past is old */
-    gst_frame_diff_image_forget (self->image);
-    gst_frame_diff_planes_forget (self->planes);
-    g_atomic_int_set (&self->ask, TRUE);
-    self->last_output = set.output;
-  }
-  if (set.output == GST_FRAME_DIFF_OUTPUT_PLANES &&
-      g_atomic_int_get (&self->ask))
+  follow_changes (self, &v);
+  if (v.output == GST_FRAME_DIFF_OUTPUT_PLANES && g_atomic_int_get (&self->ask))
     ask_downstream (self);
-
   if (gst_qf_continuity_frame (&self->continuity, buffer, time))
-    gst_frame_diff_image_forget (self->image);
+    forget (self);
   gst_buffer_remove_qf_planes_metas (buffer);
-  /* no reference: metas are attached while the frame is mapped */
-  if (!gst_video_frame_map (&frame, &self->info, buffer,
-          GST_VIDEO_FRAME_MAP_FLAG_NO_REF |
-              (set.output == GST_FRAME_DIFF_OUTPUT_IMAGE ? GST_MAP_READWRITE
-                                                         : GST_MAP_READ))) {
+  if (!process (self, buffer, time, &v)) {
     GST_ELEMENT_ERROR (self, STREAM, FAILED,
         ("A frame cannot be read: its memory does not fit its caps."), (NULL));
     return GST_FLOW_ERROR;
   }
-  share = set.output == GST_FRAME_DIFF_OUTPUT_IMAGE
-      ? make_image (self, &frame, time, &set)
-      : gst_frame_diff_planes_attach (self->planes, &frame, time);
-  gst_video_frame_unmap (&frame);
-
-  if (set.post_messages && share > 0)
-    post_motion (self, buffer, share);
-  return GST_FLOW_OK;
+  if (!v.drop_still)
+    return GST_FLOW_OK;
+  flow = gst_frame_diff_gate_take (self->gate, buffer, time,
+      gst_frame_diff_motion_moves (self->motion), &v, &pass);
+  return flow == GST_FLOW_OK && !pass ? GST_BASE_TRANSFORM_FLOW_DROPPED : flow;
 }
+
+/* --- object --------------------------------------------------------------- */
 
 static void
 gst_frame_diff_set_property (
     GObject *object, guint id, const GValue *value, GParamSpec *pspec)
 {
   GstFrameDiff *self = GST_FRAME_DIFF (object);
+  GstClockTime before, after;
   gboolean known;
 
   GST_OBJECT_LOCK (self);
+  before = gst_frame_diff_values_latency (&self->settings.values);
   known = gst_frame_diff_settings_set (&self->settings, id, value);
+  after = gst_frame_diff_values_latency (&self->settings.values);
   GST_OBJECT_UNLOCK (self);
+  if (before != after)
+    gst_element_post_message (
+        GST_ELEMENT (self), gst_message_new_latency (GST_OBJECT (self)));
   if (!known)
     G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
 }
@@ -296,8 +484,7 @@ gst_frame_diff_finalize (GObject *object)
 {
   GstFrameDiff *self = GST_FRAME_DIFF (object);
 
-  g_clear_pointer (&self->image, gst_frame_diff_image_free);
-  g_clear_pointer (&self->planes, gst_frame_diff_planes_free);
+  free_parts (self);
   gst_frame_diff_settings_clear (&self->settings);
   G_OBJECT_CLASS (parent_class)->finalize (object);
 }
