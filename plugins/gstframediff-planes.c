@@ -63,14 +63,27 @@ steal_planer (GstFrameDiffPlanes *d, const GstQfWant *want)
   return NULL;
 }
 
+/* Elements upstream learn what is computed of their picture: networks that find
+ * their planes say nothing. */
+static void
+tell_upstream (GstFrameDiffPlanes *d, GstBaseTransform *trans)
+{
+  for (guint i = 0; i < d->entries->len; i++)
+    if (qf_planes_history (&entry_at (d, i)->want.planes) > 0) {
+      gst_pad_push_event (GST_BASE_TRANSFORM_SINK_PAD (trans),
+          gst_qf_planes_event_new (&entry_at (d, i)->want));
+      return;
+    }
+}
+
 guint
-gst_frame_diff_planes_ask (GstFrameDiffPlanes *d, GstPad *srcpad,
-    const GstVideoInfo *info, const GstSegment *segment)
+gst_frame_diff_planes_ask (
+    GstFrameDiffPlanes *d, GstBaseTransform *trans, const GstVideoInfo *info)
 {
   GstQuery *query = gst_qf_planes_query_new ();
   GArray *entries = entries_new (), *wants;
 
-  gst_pad_peer_query (srcpad, query);
+  gst_pad_peer_query (GST_BASE_TRANSFORM_SRC_PAD (trans), query);
   wants = gst_qf_planes_query_wants (query);
   gst_query_unref (query);
 
@@ -83,8 +96,8 @@ gst_frame_diff_planes_ask (GstFrameDiffPlanes *d, GstPad *srcpad,
 
       e.planer = gst_qf_planer_new (&e.want);
       gst_qf_planer_set_info (e.planer, info);
-      if (segment->format != GST_FORMAT_UNDEFINED) {
-        event = gst_event_new_segment (segment);
+      if (trans->segment.format != GST_FORMAT_UNDEFINED) {
+        event = gst_event_new_segment (&trans->segment);
         gst_qf_planer_event (e.planer, event);
         gst_event_unref (event);
       }
@@ -94,6 +107,7 @@ gst_frame_diff_planes_ask (GstFrameDiffPlanes *d, GstPad *srcpad,
   g_array_unref (wants);
   g_array_unref (d->entries);
   d->entries = entries;
+  tell_upstream (d, trans);
   return entries->len;
 }
 

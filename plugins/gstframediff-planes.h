@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <gst/base/gstbasetransform.h>
+
 #include "gstqfplanesmeta.h"
 
 G_BEGIN_DECLS
@@ -12,10 +14,11 @@ typedef struct _GstFrameDiffPlanes GstFrameDiffPlanes;
 GstFrameDiffPlanes *gst_frame_diff_planes_new (void);
 void gst_frame_diff_planes_free (GstFrameDiffPlanes *d);
 
-/** Asks downstream of @srcpad. Planers of wants that stay keep their past; new
- * ones start under @info and @segment. Returns how many wants there are. */
-guint gst_frame_diff_planes_ask (GstFrameDiffPlanes *d, GstPad *srcpad,
-    const GstVideoInfo *info, const GstSegment *segment);
+/** Asks downstream of @trans. Planers of wants that stay keep their past; new
+ * ones start under @info and the segment of @trans. Returns how many wants
+ * there are. */
+guint gst_frame_diff_planes_ask (
+    GstFrameDiffPlanes *d, GstBaseTransform *trans, const GstVideoInfo *info);
 
 void gst_frame_diff_planes_set_info (
     GstFrameDiffPlanes *d, const GstVideoInfo *info);

@@ -55,7 +55,8 @@ struct _GstFrameDiff
   GstBaseTransform parent;
 
   GstFrameDiffSettings settings; /* under the object lock */
-  gint ask; /* atomic: downstream must be asked before the next frame */
+  gint ask;    /* atomic: downstream must be asked before the next frame */
+  gint warned; /* atomic: of a difference of the difference */
 
   /* streaming thread */
   GstVideoInfo info;
@@ -132,6 +133,7 @@ gst_frame_diff_start (GstBaseTransform *trans)
   self->continuity = (GstQfContinuity){ 0 };
   gst_video_info_init (&self->info);
   g_atomic_int_set (&self->ask, TRUE);
+  g_atomic_int_set (&self->warned, FALSE);
   GST_OBJECT_LOCK (self);
   values = self->settings.values;
   GST_OBJECT_UNLOCK (self);
@@ -174,9 +176,8 @@ ask_downstream (GstFrameDiff *self)
   guint n;
 
   g_atomic_int_set (&self->ask, FALSE);
-  n = gst_frame_diff_planes_ask (self->planes,
-      GST_BASE_TRANSFORM_SRC_PAD (self), &self->info,
-      &GST_BASE_TRANSFORM (self)->segment);
+  n = gst_frame_diff_planes_ask (
+      self->planes, GST_BASE_TRANSFORM (self), &self->info);
   GST_DEBUG_OBJECT (self, "downstream wants %u sets of planes", n);
 }
 
@@ -233,6 +234,18 @@ gst_frame_diff_sink_event (GstBaseTransform *trans, GstEvent *event)
   return GST_BASE_TRANSFORM_CLASS (parent_class)->sink_event (trans, event);
 }
 
+static void
+warn_of_differences (GstFrameDiff *self)
+{
+  if (g_atomic_int_compare_and_exchange (&self->warned, FALSE, TRUE))
+    GST_ELEMENT_WARNING (self, STREAM, FORMAT,
+        ("A network behind this element computes differences itself, and would "
+         "difference the difference."),
+        ("Its model has difference planes (`qfuse info` tells them): set "
+         "output=planes, or take framediff away; with output=image use a model "
+         "whose only plane is Y."));
+}
+
 static gboolean
 gst_frame_diff_src_event (GstBaseTransform *trans, GstEvent *event)
 {
@@ -241,6 +254,10 @@ gst_frame_diff_src_event (GstBaseTransform *trans, GstEvent *event)
   if (GST_EVENT_TYPE (event) == GST_EVENT_RECONFIGURE ||
       gst_event_is_qf_planes (event))
     g_atomic_int_set (&self->ask, TRUE);
+  if (gst_event_is_qf_planes (event) &&
+      gst_qf_planes_event_differences (event) &&
+      get_output (self) == GST_FRAME_DIFF_OUTPUT_IMAGE)
+    warn_of_differences (self);
   return GST_BASE_TRANSFORM_CLASS (parent_class)->src_event (trans, event);
 }
 

@@ -231,10 +231,21 @@ gst_qf_planes_query_answer (
 }
 
 GstEvent *
-gst_qf_planes_event_new (void)
+gst_qf_planes_event_new (const GstQfWant *want)
 {
-  return gst_event_new_custom (
-      GST_EVENT_CUSTOM_UPSTREAM, gst_structure_new_empty (QUERY_NAME));
+  return gst_event_new_custom (GST_EVENT_CUSTOM_UPSTREAM,
+      gst_structure_new (QUERY_NAME, "differences", G_TYPE_BOOLEAN,
+          qf_planes_history (&want->planes) > 0, NULL));
+}
+
+gboolean
+gst_qf_planes_event_differences (GstEvent *event)
+{
+  gboolean differences = FALSE;
+
+  return gst_structure_get_boolean (
+             gst_event_get_structure (event), "differences", &differences) &&
+      differences;
 }
 
 gboolean

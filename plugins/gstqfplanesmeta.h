@@ -51,8 +51,12 @@ GArray *gst_qf_planes_query_wants (GstQuery *query);
 gboolean gst_qf_planes_query_answer (
     GstQuery *query, const GstQfWant *want, GstPad *srcpad);
 
-/** An upstream event, by which an element that came late is asked too. */
-GstEvent *gst_qf_planes_event_new (void);
+/** An upstream event, by which an element that came late is asked too, and
+ * elements upstream learn that it computes @want of their picture. */
+GstEvent *gst_qf_planes_event_new (const GstQfWant *want);
 gboolean gst_event_is_qf_planes (GstEvent *event);
+
+/** Whether the sender wants planes of differences. */
+gboolean gst_qf_planes_event_differences (GstEvent *event);
 
 G_END_DECLS

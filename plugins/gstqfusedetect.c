@@ -366,8 +366,8 @@ compute_planes (GstQfuseDetect *self, GstBuffer *buffer, gboolean run)
 
   if (!self->asked) {
     self->asked = TRUE;
-    gst_pad_push_event (
-        GST_BASE_TRANSFORM_SINK_PAD (self), gst_qf_planes_event_new ());
+    gst_pad_push_event (GST_BASE_TRANSFORM_SINK_PAD (self),
+        gst_qf_planes_event_new (gst_qf_network_want (self->current)));
   }
   if (!gst_video_frame_map (&frame, &self->info, buffer, GST_MAP_READ))
     return NULL;

@@ -241,7 +241,8 @@ push_planes (
 
   if (!self->asked) {
     self->asked = TRUE;
-    gst_pad_push_event (GST_BASE_SINK_PAD (self), gst_qf_planes_event_new ());
+    gst_pad_push_event (GST_BASE_SINK_PAD (self),
+        gst_qf_planes_event_new (&self->plan->want));
   }
   if (!gst_video_frame_map (&frame, &self->info, buffer, GST_MAP_READ))
     return NULL;

@@ -444,6 +444,7 @@ GST_START_TEST (test_planes_reconfigure)
   GstHarness *h = new_planes_harness (&info);
   const guint8 *data;
   GstBuffer *out;
+  GstQfWant want;
 
   gst_buffer_unref (push_square (h, &info, 16, 16, 0, 0));
   asked_planes[1] = "D1t8";
@@ -464,7 +465,8 @@ GST_START_TEST (test_planes_reconfigure)
   /* the event of an element that came late does the same */
   memset (asked_planes, 0, sizeof asked_planes);
   asked_planes[0] = "D1t8";
-  gst_harness_push_upstream_event (h, gst_qf_planes_event_new ());
+  want_init (&want, "D1t8");
+  gst_harness_push_upstream_event (h, gst_qf_planes_event_new (&want));
   out = push_square (h, &info, 16, 16, 0, 2);
   fail_unless (planes_of (out, "Y,D1") == NULL);
   data = g_bytes_get_data (planes_of (out, "D1t8")->planes, NULL);

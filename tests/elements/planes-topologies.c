@@ -431,6 +431,72 @@ GST_START_TEST (test_two_framediffs)
 }
 GST_END_TEST;
 
+/* ---- a difference of the difference ---------------------------------------
+ */
+
+static guint
+count_warnings (const gchar *chain)
+{
+  guint n = 0;
+  GstMessage *message;
+  GstBus *bus;
+  Run run;
+
+  run_open (&run, chain, TRUE);
+  bus = gst_element_get_bus (run.pipeline);
+  run_feed (&run, 0, N_FRAMES);
+  run_wait (&run, "a", N_FRAMES);
+  while ((message = gst_bus_pop_filtered (bus, GST_MESSAGE_WARNING))) {
+    g_autofree gchar *debug = NULL;
+    GError *error = NULL;
+
+    gst_message_parse_warning (message, &error, &debug);
+    fail_unless_equals_string (GST_OBJECT_NAME (message->src), "f");
+    fail_unless (
+        g_error_matches (error, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT));
+    fail_unless (strstr (error->message, "difference the difference") != NULL);
+    fail_unless (strstr (debug, "output=planes") != NULL);
+    g_error_free (error);
+    gst_message_unref (message);
+    n++;
+  }
+  gst_object_unref (bus);
+  run_close (&run);
+  return n;
+}
+
+/* One warning, however many networks and frames; none where the network looks
+ * at the picture that it gets, or takes its planes. */
+GST_START_TEST (test_difference_of_difference)
+{
+  static const struct
+  {
+    const gchar *chain;
+    guint warnings;
+  } cases[] = { { "framediff name=f ! $D name=a ! $E", 1 },
+    { "framediff name=f mode=absolute ! queue ! videoconvert ! "
+      "video/x-raw,format=RGB ! queue ! $M name=a ! $E",
+        1 },
+    { "framediff name=f ! tee name=t t. ! queue ! $D name=a ! $D name=b ! $E "
+      "t. ! queue ! $M name=c ! $E",
+        1 },
+    { "framediff name=f ! queue ! $F ! queue ! $D name=a ! $E", 1 },
+    { "framediff name=f ! $Y name=a ! $E", 0 },
+    { "framediff name=f ! $F ! $Y name=a ! $E", 0 },
+    { "framediff name=f output=planes ! queue ! $D name=a ! $E", 0 },
+    /* behind other planes, computed by the network itself */
+    { "framediff name=f output=planes ! videoflip video-direction=180 ! "
+      "$D name=a ! $E",
+        0 } };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    guint n = count_warnings (cases[i].chain);
+
+    fail_unless (n == cases[i].warnings, "%s: %u warnings", cases[i].chain, n);
+  }
+}
+GST_END_TEST;
+
 /* ---- pipelines that change ------------------------------------------------
  */
 
@@ -597,6 +663,7 @@ planes_topologies_suite (void)
   tcase_add_test (tc, test_crop);
   tcase_add_test (tc, test_crop_meta);
   tcase_add_test (tc, test_two_framediffs);
+  tcase_add_test (tc, test_difference_of_difference);
   tcase_add_test (tc, test_branch_added);
   tcase_add_test (tc, test_branch_removed);
   tcase_add_test (tc, test_model_changed);
