@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "kernels/tables.h"
 #include "kernels/x86/conv.h"
+#include "kernels/x86/move.h"
 
 void
 qf_fill_table_x86_avx2 (QfKernels *k)
@@ -11,4 +12,5 @@ qf_fill_table_x86_avx2 (QfKernels *k)
   k->conv_u8s8_scratch_size = qf_conv_u8s8_scratch_size_avx2;
   k->conv_u8s8_s32 = qf_conv_u8s8_s32_avx2;
   k->conv_u8s8_u8 = qf_conv_u8s8_u8_avx2;
+  k->transpose = qf_transpose_avx2;
 }

@@ -1,0 +1,71 @@
+/* libqfuse: transposition of bytes, AVX2.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "kernels/c/move.h"
+#include "kernels/x86/avx2.h"
+#include "kernels/x86/move.h"
+
+enum
+{
+  ROWS = 16,
+  COLS = 32,
+  BLOCK = 4 * COLS /* columns whose results stay in the nearest cache */
+};
+
+/* Interleaves @v[i] with @v[i + 8]: four times over, each half of the vectors
+ * is a transposed 16x16 block, its rows in order. */
+static inline __attribute__ ((always_inline)) void
+interleave (const __m256i *v, __m256i *to)
+{
+#pragma GCC unroll 8
+  for (int i = 0; i < 8; i++) {
+    to[2 * i] = _mm256_unpacklo_epi8 (v[i], v[i + 8]);
+    to[2 * i + 1] = _mm256_unpackhi_epi8 (v[i], v[i + 8]);
+  }
+}
+
+static inline void
+transpose_16x32 (const uint8_t *x, size_t x_step, uint8_t *y, size_t y_step)
+{
+  __m256i a[ROWS], b[ROWS];
+
+#pragma GCC unroll 16
+  for (int i = 0; i < ROWS; i++)
+    a[i] = _mm256_loadu_si256 ((const __m256i *) (x + (size_t) i * x_step));
+  interleave (a, b);
+  interleave (b, a);
+  interleave (a, b);
+  interleave (b, a);
+#pragma GCC unroll 16
+  for (int i = 0; i < ROWS; i++) {
+    _mm_storeu_si128 (
+        (__m128i *) (y + (size_t) i * y_step), _mm256_castsi256_si128 (a[i]));
+    _mm_storeu_si128 ((__m128i *) (y + (size_t) (ROWS + i) * y_step),
+        _mm256_extracti128_si256 (a[i], 1));
+  }
+}
+
+/* The last block overlaps the one before where rows or columns do not fill it.
+ */
+void
+qf_transpose_avx2 (
+    const void *x, int rows, int cols, size_t size, void *y, int col0, int col1)
+{
+  const uint8_t *from = x;
+  uint8_t *to = y;
+
+  if (size != 1 || rows < ROWS || col1 - col0 < COLS) {
+    QF_T (transpose) (x, rows, cols, size, y, col0, col1);
+    return;
+  }
+  for (int block = col0; block < col1; block += BLOCK)
+    for (int r = 0; r < rows; r += ROWS) {
+      int row = r + ROWS <= rows ? r : rows - ROWS;
+
+      for (int c = block; c < col1 && c < block + BLOCK; c += COLS) {
+        int col = c + COLS <= col1 ? c : col1 - COLS;
+
+        transpose_16x32 (from + (size_t) row * cols + col, (size_t) cols,
+            to + (size_t) (col - col0) * rows + row, (size_t) rows);
+      }
+    }
+}
