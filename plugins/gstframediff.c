@@ -4,13 +4,18 @@
 /**
  * SECTION:element-framediff
  * @title: framediff
- * @see_also: qfusedetect
+ * @see_also: qfusedetect, qfuseoverlay, qfusewrite
  *
- * Makes the difference of each frame to earlier ones.
+ * Makes the difference of each frame to earlier ones, and finds what moves.
  *
  * With output=image (the default) the frame is replaced by its difference, in
  * its own format: mid grey where nothing changed (mode=signed), or black where
- * nothing changed and brighter the more did (mode=absolute).
+ * nothing changed and brighter the more did (mode=absolute). mode=highlight is
+ * for people: the frame dimmed, what moves painted over it. The reference is
+ * the frame `distance` back (frames, or milliseconds with distance-unit=time),
+ * the mean of those up to there, or a background: a running average which what
+ * stands still becomes part of. `threshold` is a dead band, noise-adaptive=true
+ * makes it follow the sensor's noise.
  *
  * With output=planes the picture stays untouched. The element asks the network
  * elements downstream (also behind tees and queues) which input planes their
@@ -20,15 +25,76 @@
  * the picture drop the planes; those that paint into it in place do not, so let
  * them stand before this element or behind the networks.
  *
- * With post-messages=true an element message `qfuse-motion` is posted for each
- * frame in which something changed: `share` (double, 0 to 1, of the pixels),
- * `stream-time`, `running-time`, `timestamp` and `duration` in nanoseconds.
+ * ## Motion
  *
- * ## Example launch line
+ * Motion is found where one of `post-messages`, `attach-regions`, `drop-still`,
+ * `find-motion` or mode=highlight asks for it, with either output; use
+ * output=planes where the picture is to stay as it is. Changes of light and
+ * shadows are no motion, nor is anything inside the polygons of `ignore`. By
+ * default frames are compared with a background, and the dead band follows the
+ * noise. A QfuseMotionMeta (qfuse/gstqfmotionmeta.h) on each frame tells the
+ * share of moving pixels, whether motion goes on, and the boxes of what moves.
+ * It is copied and scaled with the frame, and lost where pixels move
+ * unreported. A difference image without motion analysis carries it too, with
+ * the share of changed pixels only.
+ *
+ * post-messages=true posts an element message `qfuse-motion` where motion
+ * starts, once it has lasted for `start-time`, and where it stops, once nothing
+ * has moved for `stop-time`:
+ *
+ * * `state`: string, "start" or "stop"
+ * * `share`: double, 0 to 1, of moving pixels in the frame at hand
+ * * `regions`: GST_TYPE_LIST of structures `region` with the ints `x`, `y`,
+ *   `w`, `h` (pixels) and `area` (moving pixels), largest first
+ * * `stream-time`, `running-time`, `timestamp`, `duration`: of the frame at
+ *   hand, in nanoseconds
+ *
+ * Each start is followed by a stop: where motion goes on at the end of the
+ * stream, or where the past is forgotten (a flush, a new stream, other caps, a
+ * jump in time, an end of the analysis), the stop comes with the times of the
+ * last frame.
+ *
+ * attach-regions=true attaches what moves as GstVideoRegionOfInterestMeta of
+ * type `motion`; qfuseoverlay draws and qfusewrite writes them.
+ *
+ * drop-still=true passes only frames in which something moves while motion goes
+ * on, and those up to `post-roll` seconds later. With `pre-roll` the frames of
+ * so many seconds before pass too: they are copied, at most `max-bytes` of
+ * them, and pre-roll is latency. Frames keep their timestamps; the first after
+ * dropped ones has the DISCONT flag. GAP events, about one a second, tell
+ * downstream that time goes on. A container with timestamps (Matroska, Ogg,
+ * MP4) shows the gaps, AVI plays without them.
+ *
+ * Frames flagged GAP repeat the last picture, whatever they hold: difference
+ * images show no change (that to a background stays). A frame that repeats one
+ * with motion (flagged GAP, or the same bytes) shows the same motion for up to
+ * a second: a source that repeats pictures neither ends nor hides motion, one
+ * that hangs does.
+ *
+ * ## Example launch lines
  * |[
  * gst-launch-1.0 filesrc location=vtest.avi ! decodebin ! \
  *     framediff mode=absolute threshold=8 gain=2 ! videoconvert ! autovideosink
+ * ]| Shows what changes.
+ * |[
+ * gst-launch-1.0 filesrc location=vtest.avi ! decodebin ! \
+ *     framediff mode=highlight ! videoconvert ! autovideosink
  * ]| Shows what moves.
+ * |[
+ * gst-launch-1.0 -m v4l2src ! videoconvert ! \
+ *     framediff output=planes post-messages=true ! fakesink
+ * ]| Tells when something moves before a camera.
+ * |[
+ * gst-launch-1.0 -e v4l2src ! videoconvert ! \
+ *     framediff output=planes drop-still=true pre-roll=2 post-roll=3 ! \
+ *     jpegenc ! matroskamux ! filesink location=motion.mkv
+ * ]| Records only what happens, from two seconds before to three after.
+ * |[
+ * gst-launch-1.0 filesrc location=vtest.avi ! decodebin ! videoconvert ! \
+ *     framediff output=planes attach-regions=true \
+ *     ignore="0,0 1,0 1,0.1 0,0.1" ! qfuseoverlay ! \
+ *     qfusewrite location=moving.jsonl ! videoconvert ! autovideosink
+ * ]| Draws and writes what moves below the uppermost tenth, without a network.
  * |[
  * gst-launch-1.0 filesrc location=vtest.avi ! decodebin ! videoconvert ! \
  *     framediff output=planes ! tee name=t \
@@ -50,6 +116,15 @@
 GST_DEBUG_CATEGORY_STATIC (frame_diff_debug);
 #define GST_CAT_DEFAULT frame_diff_debug
 
+/* Each has a past of its own. */
+typedef enum
+{
+  WAY_PLANES,
+  WAY_HIGHLIGHT, /* has none: the motion analysis has */
+  WAY_PICTURE,
+  WAY_IMAGE
+} Way;
+
 struct _GstFrameDiff
 {
   GstBaseTransform parent;
@@ -61,13 +136,14 @@ struct _GstFrameDiff
   /* streaming thread */
   GstVideoInfo info;
   GstQfContinuity continuity;
-  GstFrameDiffOutput last_output;
+  Way last_way;
   GstFrameDiffImage *image;
   GstFrameDiffPicture *picture;
   GstFrameDiffPlanes *planes;
   GstFrameDiffMotion *motion;
   GstFrameDiffGate *gate;
   gboolean find, gating; /* motion was analysed, still frames dropped */
+  gboolean has_past;     /* of plain difference images */
   guint ignore_serial;   /* of the polygons in use */
   gboolean warned_distance;
 };
@@ -85,6 +161,16 @@ GST_ELEMENT_REGISTER_DEFINE_WITH_CODE (framediff, "framediff", GST_RANK_NONE,
     GST_TYPE_FRAME_DIFF,
     GST_DEBUG_CATEGORY_INIT (
         frame_diff_debug, "framediff", 0, "difference images"))
+
+static Way
+way_of (const GstFrameDiffValues *v)
+{
+  if (v->output == GST_FRAME_DIFF_OUTPUT_PLANES)
+    return WAY_PLANES;
+  if (v->mode == GST_FRAME_DIFF_MODE_HIGHLIGHT)
+    return WAY_HIGHLIGHT;
+  return gst_frame_diff_picture_wanted (v) ? WAY_PICTURE : WAY_IMAGE;
+}
 
 static void
 free_parts (GstFrameDiff *self)
@@ -129,7 +215,8 @@ gst_frame_diff_start (GstBaseTransform *trans)
   self->motion = gst_frame_diff_motion_new (trans);
   self->gate = gst_frame_diff_gate_new (
       GST_ELEMENT (self), GST_BASE_TRANSFORM_SRC_PAD (self));
-  self->find = self->gating = self->warned_distance = FALSE;
+  self->find = self->gating = self->has_past = FALSE;
+  self->warned_distance = FALSE;
   self->continuity = (GstQfContinuity){ 0 };
   gst_video_info_init (&self->info);
   g_atomic_int_set (&self->ask, TRUE);
@@ -137,7 +224,7 @@ gst_frame_diff_start (GstBaseTransform *trans)
   GST_OBJECT_LOCK (self);
   values = self->settings.values;
   GST_OBJECT_UNLOCK (self);
-  self->last_output = values.output;
+  self->last_way = way_of (&values);
   if (!take_ignore (self, values.ignore_serial, &error)) {
     GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS,
         ("The property ignore cannot be read: %s", error->message), (NULL));
@@ -157,6 +244,7 @@ gst_frame_diff_stop (GstBaseTransform *trans)
 static void
 forget_pictures (GstFrameDiff *self)
 {
+  self->has_past = FALSE;
   gst_frame_diff_image_forget (self->image);
   gst_frame_diff_picture_forget (self->picture);
 }
@@ -336,13 +424,14 @@ make_image (GstFrameDiff *self, GstVideoFrame *frame, GstClockTime time,
     const GstFrameDiffValues *v, const QfMotionResult *motion)
 {
   QfImageDiffOptions options;
+  gdouble share;
 
-  if (v->mode == GST_FRAME_DIFF_MODE_HIGHLIGHT) {
+  if (self->last_way == WAY_HIGHLIGHT) {
     gst_frame_diff_image_highlight (self->image, frame, motion->mask);
     return motion->known ? motion->share : -1;
   }
   fill_image_options (self, &options, v);
-  if (gst_frame_diff_picture_wanted (v))
+  if (self->last_way == WAY_PICTURE)
     return gst_frame_diff_picture_apply (
         self->picture, self->image, frame, time, v, &options);
   if (GST_BUFFER_FLAG_IS_SET (frame->buffer, GST_BUFFER_FLAG_GAP)) {
@@ -351,7 +440,11 @@ make_image (GstFrameDiff *self, GstVideoFrame *frame, GstClockTime time,
         self->image, frame, NULL, 0, NULL, NULL, &options);
     return 0;
   }
-  return gst_frame_diff_image_apply (self->image, frame, time, &options);
+  share = gst_frame_diff_image_apply (self->image, frame, time, &options);
+  if (!self->has_past)
+    share = -1;
+  self->has_past = TRUE;
+  return share;
 }
 
 /* What was not computed until now, or is not any more, has an old past. */
@@ -360,11 +453,11 @@ follow_changes (GstFrameDiff *self, const GstFrameDiffValues *v)
 {
   GError *error = NULL;
 
-  if (v->output != self->last_output) {
+  if (way_of (v) != self->last_way) {
     forget_pictures (self);
     gst_frame_diff_planes_forget (self->planes);
     g_atomic_int_set (&self->ask, TRUE);
-    self->last_output = v->output;
+    self->last_way = way_of (v);
   }
   if (v->ignore_serial != self->ignore_serial &&
       !take_ignore (self, v->ignore_serial, &error)) {

@@ -299,42 +299,6 @@ GST_START_TEST (test_shared_input)
 }
 GST_END_TEST;
 
-GST_START_TEST (test_messages)
-{
-  GstVideoInfo info;
-  GstHarness *h = new_harness (
-      "framediff post-messages=true threshold=8", "I420", WIDTH, HEIGHT, &info);
-  GstElement *e = gst_harness_find_element (h, "framediff");
-  GstBus *bus = gst_bus_new ();
-  const GstStructure *s;
-  GstMessage *message;
-  GstClockTime time;
-  gdouble share;
-
-  gst_element_set_bus (e, bus);
-  gst_buffer_unref (push_square (h, &info, 16, 8, 0, 0));
-  gst_buffer_unref (push_square (h, &info, 16, 8, 0, 1));
-  fail_unless (gst_bus_pop_filtered (bus, GST_MESSAGE_ELEMENT) == NULL);
-  gst_buffer_unref (push_square (h, &info, 16, 8, 16, 2));
-  message = gst_bus_pop_filtered (bus, GST_MESSAGE_ELEMENT);
-  fail_unless (message != NULL);
-  s = gst_message_get_structure (message);
-  fail_unless (gst_structure_has_name (s, "qfuse-motion"));
-  fail_unless (gst_structure_get_double (s, "share", &share));
-  fail_unless (ABS (share - 256. / (WIDTH * HEIGHT)) < 1e-9, "%g", share);
-  fail_unless (gst_structure_get_clock_time (s, "stream-time", &time) &&
-      time == 80 * GST_MSECOND);
-  fail_unless (gst_structure_get_clock_time (s, "running-time", &time) &&
-      time == 80 * GST_MSECOND);
-  gst_message_unref (message);
-  fail_unless (gst_bus_pop_filtered (bus, GST_MESSAGE_ELEMENT) == NULL);
-  gst_element_set_bus (e, NULL);
-  gst_object_unref (bus);
-  gst_object_unref (e);
-  gst_harness_teardown (h);
-}
-GST_END_TEST;
-
 /* ---- planes ---------------------------------------------------------------
  */
 
@@ -801,7 +765,6 @@ framediff_suite (void)
   tcase_add_test (tc, test_opening);
   tcase_add_test (tc, test_forgets);
   tcase_add_test (tc, test_shared_input);
-  tcase_add_test (tc, test_messages);
   tcase_add_test (tc, test_planes);
   tcase_add_test (tc, test_planes_reconfigure);
   tcase_add_test (tc, test_image_hides);
