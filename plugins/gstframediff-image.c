@@ -1,5 +1,8 @@
 /* GStreamer qfuse: the difference as a picture in its frame's own format.
- * SPDX-License-Identifier: LGPL-2.1-or-later */
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Luma planes are read and written in place, in their own depth; other formats
+ * go through a row of luma. */
 #include "gstframediff-image.h"
 
 #include <string.h>
@@ -7,9 +10,23 @@
 struct _GstFrameDiffImage
 {
   gint width, height;
+  QfSamples samples;
   QfImageDiff *diff;
-  guint8 *luma, *out; /* [height][width] */
 };
+
+/* A frame whose rows are on their way. */
+typedef struct
+{
+  GstVideoFrame *frame;
+  GstVideoRectangle r;
+  QfImage image;
+  guint8 *data; /* of the picture's first pixel */
+  gssize stride;
+  gint step;
+  gboolean in_place;
+  gint colour[3];      /* where R, G, B are in a pixel */
+  guint32 colour_mask; /* of four bytes, as memory holds them; 0: not in use */
+} Rows;
 
 GstFrameDiffImage *
 gst_frame_diff_image_new (void)
@@ -23,8 +40,6 @@ gst_frame_diff_image_free (GstFrameDiffImage *d)
   if (!d)
     return;
   g_clear_pointer (&d->diff, qf_image_diff_free);
-  g_free (d->luma);
-  g_free (d->out);
   g_free (d);
 }
 
@@ -35,95 +50,113 @@ gst_frame_diff_image_forget (GstFrameDiffImage *d)
     qf_image_diff_reset (d->diff);
 }
 
-static void
-fit_size (GstFrameDiffImage *d, gint width, gint height)
+static gboolean
+is_deep (const GstVideoFrame *frame)
 {
-  gsize size = (gsize) width * height;
-
-  if (d->diff && d->width == width && d->height == height)
-    return;
-  g_clear_pointer (&d->diff, qf_image_diff_free);
-  d->diff = qf_image_diff_new (width, height);
-  d->width = width;
-  d->height = height;
-  d->luma = g_realloc (d->luma, size);
-  d->out = g_realloc (d->out, size);
-}
-
-/* From a difference code to the frame's luma (or grey of RGB). In video range
- * black is 16 and white 235; 128 is the middle in both. */
-static void
-make_levels (guint8 levels[256], gboolean video_range, gboolean absolute)
-{
-  for (gint v = 0; v < 256; v++) {
-    gint y = v;
-
-    if (video_range)
-      y = absolute ? 16 + (v * 219 + 127) / 255 : CLAMP (v, 16, 235);
-    levels[v] = (guint8) y;
-  }
-}
-
-/* One row of packed RGB: @r, @g, @b are byte offsets in a pixel. */
-static void
-write_rgb_row (guint8 *to, const guint8 *codes, gint width, gint step,
-    const gint offset[3], const guint8 levels[256])
-{
-  for (gint x = 0; x < width; x++, to += step)
-    to[offset[0]] = to[offset[1]] = to[offset[2]] = levels[codes[x]];
+  return GST_VIDEO_FORMAT_INFO_DEPTH (frame->info.finfo, 0) > 8;
 }
 
 static void
-write_luma_row (guint8 *to, const guint8 *codes, gint width, gint step,
-    const guint8 levels[256])
-{
-  for (gint x = 0; x < width; x++)
-    to[(gssize) x * step] = levels[codes[x]];
-}
-
-static void
-write_luma16_row (guint8 *to, const guint8 *codes, gint width, gint shift,
-    const guint8 levels[256])
-{
-  for (gint x = 0; x < width; x++)
-    GST_WRITE_UINT16_LE (to + 2 * x, (guint) levels[codes[x]] << shift);
-}
-
-static void
-write_luma (GstVideoFrame *frame, const GstVideoRectangle *r,
-    const guint8 *codes, const guint8 levels[256])
+rows_init (Rows *rows, GstVideoFrame *frame)
 {
   const GstVideoFormatInfo *f = frame->info.finfo;
-  gint step = GST_VIDEO_FRAME_COMP_PSTRIDE (frame, 0);
-  gint stride = GST_VIDEO_FRAME_PLANE_STRIDE (frame, 0);
-  const gint rgb[3] = { GST_VIDEO_FORMAT_INFO_POFFSET (f, 0),
-    GST_VIDEO_FORMAT_INFO_N_COMPONENTS (f) > 1
-        ? GST_VIDEO_FORMAT_INFO_POFFSET (f, 1)
-        : 0,
-    GST_VIDEO_FORMAT_INFO_N_COMPONENTS (f) > 2
-        ? GST_VIDEO_FORMAT_INFO_POFFSET (f, 2)
-        : 0 };
 
-  for (gint y = 0; y < r->h; y++, codes += r->w) {
-    guint8 *to = (guint8 *) GST_VIDEO_FRAME_PLANE_DATA (frame, 0) +
-        (gssize) (r->y + y) * stride + (gssize) r->x * step;
+  *rows = (Rows){ .frame = frame };
+  gst_qf_frame_image (frame, &rows->image, &rows->r);
+  rows->data = (guint8 *) rows->image.data;
+  rows->stride = rows->image.stride;
+  rows->step = GST_VIDEO_FRAME_COMP_PSTRIDE (frame, 0);
+  if (GST_VIDEO_FORMAT_INFO_IS_RGB (f)) {
+    guint8 bytes[4] = { 0 };
 
-    if (GST_VIDEO_FORMAT_INFO_IS_RGB (f))
-      write_rgb_row (to, codes, r->w, step, rgb, levels);
-    else if (GST_VIDEO_FORMAT_INFO_DEPTH (f, 0) > 8)
-      write_luma16_row (to, codes, r->w,
-          2 + (gint) GST_VIDEO_FORMAT_INFO_SHIFT (f, 0), levels);
-    else
-      write_luma_row (to + rgb[0], codes, r->w, step, levels);
+    for (guint c = 0; c < 3; c++) {
+      rows->colour[c] = GST_VIDEO_FORMAT_INFO_POFFSET (f, c);
+      bytes[rows->colour[c]] = 0xff;
+    }
+    if (rows->step == 4 && (guintptr) rows->data % 4 == 0 &&
+        rows->stride % 4 == 0)
+      memcpy (&rows->colour_mask, bytes, 4);
+  } else if (is_deep (frame)) {
+    rows->in_place = G_BYTE_ORDER == G_LITTLE_ENDIAN &&
+        (guintptr) rows->data % 2 == 0 && rows->stride % 2 == 0;
+  } else {
+    rows->in_place = rows->step == 1;
   }
 }
 
-/* Chroma between the luma of YUY2 and UYVY. */
-static void
-write_packed_chroma (GstVideoFrame *frame, guint c)
+static QfSamples
+samples_of (const GstVideoFrame *frame)
 {
+  return !is_deep (frame)           ? QF_SAMPLES_8
+      : frame->info.finfo->shift[0] ? QF_SAMPLES_10_HIGH
+                                    : QF_SAMPLES_10_LOW;
+}
+
+static guint8 *
+row_in_place (gpointer user, gint y, guint8 *scratch)
+{
+  const Rows *rows = user;
+
+  return rows->data + y * rows->stride;
+}
+
+/* Luma of packed formats; 10 bits that are not as the machine has them. */
+static guint8 *
+gather_row (gpointer user, gint y, guint8 *scratch)
+{
+  const Rows *rows = user;
+  const guint8 *p = rows->data + y * rows->stride;
+
+  if (is_deep (rows->frame))
+    for (gint x = 0; x < rows->r.w; x++)
+      ((guint16 *) scratch)[x] = GST_READ_UINT16_LE (p + 2 * x);
+  else if (GST_VIDEO_INFO_IS_RGB (&rows->frame->info))
+    qf_image_luma (&rows->image, y, 1, scratch, rows->r.w);
+  else
+    qf_rows_take_422 (p, rows->r.w,
+        GST_VIDEO_FORMAT_INFO_POFFSET (rows->frame->info.finfo, 0), scratch);
+  return scratch;
+}
+
+static void
+write_rgb_row (const Rows *rows, guint8 *to, const guint8 *grey)
+{
+  if (rows->colour_mask) {
+    qf_rows_put_grey (to, rows->r.w, rows->colour_mask, grey);
+    return;
+  }
+  for (gint x = 0; x < rows->r.w; x++, to += rows->step)
+    to[rows->colour[0]] = to[rows->colour[1]] = to[rows->colour[2]] = grey[x];
+}
+
+/* The other way. */
+static void
+scatter_row (gpointer user, gint y, guint8 *row)
+{
+  const Rows *rows = user;
+  guint8 *to = rows->data + y * rows->stride;
+
+  if (is_deep (rows->frame))
+    for (gint x = 0; x < rows->r.w; x++)
+      GST_WRITE_UINT16_LE (to + 2 * x, ((guint16 *) row)[x]);
+  else if (GST_VIDEO_INFO_IS_RGB (&rows->frame->info))
+    write_rgb_row (rows, to, row);
+  else
+    qf_rows_put_422 (to, rows->r.w,
+        GST_VIDEO_FORMAT_INFO_POFFSET (rows->frame->info.finfo, 0), row);
+}
+
+/* Chroma between the luma of YUY2 and UYVY: where the rows did not write it, as
+ * the picture is not the whole frame or the last V has no luma of its own. */
+static void
+write_packed_chroma (const Rows *rows, guint c)
+{
+  GstVideoFrame *frame = rows->frame;
   gint step = GST_VIDEO_FRAME_COMP_PSTRIDE (frame, c);
 
+  if (rows->r.w == GST_VIDEO_FRAME_WIDTH (frame) &&
+      rows->r.h == GST_VIDEO_FRAME_HEIGHT (frame) && rows->r.w % 2 == 0)
+    return;
   for (gint y = 0; y < GST_VIDEO_FRAME_COMP_HEIGHT (frame, c); y++) {
     guint8 *to = (guint8 *) GST_VIDEO_FRAME_COMP_DATA (frame, c) +
         (gssize) y * GST_VIDEO_FRAME_COMP_STRIDE (frame, c);
@@ -159,39 +192,55 @@ write_chroma_plane (GstVideoFrame *frame, guint c)
 
 /* Neutral chroma of the whole frame. */
 static void
-write_chroma (GstVideoFrame *frame)
+write_chroma (const Rows *rows)
 {
+  GstVideoFrame *frame = rows->frame;
+  guint n = GST_VIDEO_FRAME_N_COMPONENTS (frame);
+
   if (!GST_VIDEO_INFO_IS_YUV (&frame->info))
     return;
-  for (guint c = 1; c < GST_VIDEO_FRAME_N_COMPONENTS (frame); c++) {
+  for (guint c = 1; c < n; c++) {
     if (GST_VIDEO_FRAME_COMP_PLANE (frame, c) == 0)
-      write_packed_chroma (frame, c);
-    else
+      write_packed_chroma (rows, c);
+    else if (c == 1 ||
+        GST_VIDEO_FRAME_COMP_PLANE (frame, c) !=
+            GST_VIDEO_FRAME_COMP_PLANE (frame, 1))
       write_chroma_plane (frame, c);
   }
+}
+
+static gboolean
+video_range (const Rows *rows)
+{
+  return !GST_VIDEO_INFO_IS_RGB (&rows->frame->info) && !rows->image.full_range;
 }
 
 gdouble
 gst_frame_diff_image_apply (GstFrameDiffImage *d, GstVideoFrame *frame,
     GstClockTime time, const QfImageDiffOptions *options)
 {
-  gboolean video_range;
-  GstVideoRectangle r;
-  guint8 levels[256];
-  QfImage image;
+  QfSamples samples = samples_of (frame);
+  QfImageDiffOptions o = *options;
+  Rows rows;
+  QfImageRows access = { .user = &rows };
   gsize changed;
 
-  gst_qf_frame_image (frame, &image, &r);
-  fit_size (d, r.w, r.h);
-  qf_image_luma (&image, 0, r.h, d->luma, r.w);
-  changed = qf_image_diff_push (d->diff, d->luma,
-      GST_CLOCK_TIME_IS_VALID (time) ? (gint64) time : -1, options, d->out);
-
-  video_range = !GST_VIDEO_INFO_IS_RGB (&frame->info) && !image.full_range;
-  make_levels (levels, video_range, options->absolute);
-  write_luma (frame, &r, d->out, levels);
-  write_chroma (frame);
-  return (gdouble) changed / ((gdouble) r.w * r.h);
+  rows_init (&rows, frame);
+  if (!d->diff || d->width != rows.r.w || d->height != rows.r.h ||
+      d->samples != samples) {
+    g_clear_pointer (&d->diff, qf_image_diff_free);
+    d->diff = qf_image_diff_new (rows.r.w, rows.r.h, samples);
+    d->width = rows.r.w;
+    d->height = rows.r.h;
+    d->samples = samples;
+  }
+  o.video_range = video_range (&rows);
+  access.row = rows.in_place ? row_in_place : gather_row;
+  access.done = rows.in_place ? NULL : scatter_row;
+  changed = qf_image_diff_run (d->diff, &access,
+      GST_CLOCK_TIME_IS_VALID (time) ? (gint64) time : -1, &o);
+  write_chroma (&rows);
+  return (gdouble) changed / ((gdouble) rows.r.w * rows.r.h);
 }
 
 void
@@ -199,26 +248,32 @@ gst_frame_diff_image_motion (GstFrameDiffImage *d, GstVideoFrame *frame,
     const guint8 *luma, gssize stride, const guint8 *then, const guint8 *mask,
     const QfImageDiffOptions *options)
 {
-  gint none = options->absolute ? 0 : 128;
-  GstVideoRectangle r;
-  guint8 levels[256];
-  QfImage image;
+  QfImageDiffOptions o = *options;
+  g_autofree guint8 *memory = NULL;
+  guint8 *codes, *scratch;
+  Rows rows;
 
-  gst_qf_frame_image (frame, &image, &r);
-  fit_size (d, r.w, r.h);
-  for (gint y = 0; y < r.h; y++)
-    for (gint x = 0; x < r.w; x++) {
-      gsize i = (gsize) y * r.w + x;
-      gint diff = then && (!mask || mask[i])
-          ? options->gain * (luma[y * stride + x] - then[i])
-          : 0;
-      gint v = options->absolute ? ABS (diff) : none + diff / 2;
+  rows_init (&rows, frame);
+  o.video_range = video_range (&rows);
+  memory = g_malloc (4 * (gsize) rows.r.w);
+  codes = memory + 2 * (gsize) rows.r.w;
+  scratch = memory + 3 * (gsize) rows.r.w;
+  for (gint y = 0; y < rows.r.h; y++) {
+    gsize at = (gsize) y * (gsize) rows.r.w;
 
-      d->out[i] = (guint8) CLAMP (v, 0, 255);
+    memcpy (codes, luma + y * stride, (gsize) rows.r.w);
+    qf_image_diff_row (&o, rows.r.w, codes, then ? then + at : NULL,
+        mask ? mask + at : NULL, scratch);
+    if (is_deep (frame)) {
+      qf_rows_deepen (codes, rows.r.w,
+          2 + (gint) GST_VIDEO_FORMAT_INFO_SHIFT (frame->info.finfo, 0),
+          (guint16 *) memory);
+      scatter_row (&rows, y, memory);
+    } else if (rows.in_place) {
+      memcpy (rows.data + y * rows.stride, codes, (gsize) rows.r.w);
+    } else {
+      scatter_row (&rows, y, codes);
     }
-  make_levels (levels,
-      !GST_VIDEO_INFO_IS_RGB (&frame->info) && !image.full_range,
-      options->absolute);
-  write_luma (frame, &r, d->out, levels);
-  write_chroma (frame);
+  }
+  write_chroma (&rows);
 }
