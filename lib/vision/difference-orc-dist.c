@@ -160,14 +160,18 @@ qf_orc_signed_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, guint32 * 
 #else
   orc_int8 var37;
 #endif
-  orc_int8 var38;
-  orc_union16 var39;
 #if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
-  volatile orc_union16 var40;
+  volatile orc_int8 var38;
 #else
-  orc_union16 var40;
+  orc_int8 var38;
 #endif
-  orc_int8 var41;
+  orc_int8 var39;
+  orc_union16 var40;
+#if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
+  volatile orc_union16 var41;
+#else
+  orc_union16 var41;
+#endif
   orc_int8 var42;
   orc_int8 var43;
   orc_int8 var44;
@@ -176,78 +180,84 @@ qf_orc_signed_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, guint32 * 
   orc_int8 var47;
   orc_int8 var48;
   orc_int8 var49;
-  orc_union16 var50;
-  orc_union16 var51;
+  orc_int8 var50;
+  orc_int8 var51;
   orc_union16 var52;
   orc_union16 var53;
   orc_union16 var54;
   orc_union16 var55;
   orc_union16 var56;
   orc_union16 var57;
-  orc_int8 var58;
-  orc_int8 var59;
+  orc_union16 var58;
+  orc_union16 var59;
   orc_int8 var60;
+  orc_int8 var61;
+  orc_int8 var62;
 
   ptr0 = (orc_int8 *)d1;
   ptr1 = (orc_int8 *)d2;
   ptr4 = (orc_int8 *)s1;
 
     /* 4: loadpb */
-    var37 = 0x00000000; /* 0 or 0f */
-    /* 8: loadpb */
-    var38 = p2;
-    /* 13: loadpw */
-    var39.i = p1;
-    /* 19: loadpw */
-    var40.i = 0x00000080; /* 128 or 6.32404e-322f */
-    /* 22: loadpb */
-    var41 = p3;
+    var37 = 0x000000ff; /* 255 or 1.25987e-321f */
+    /* 6: loadpb */
+    var38 = 0x00000000; /* 0 or 0f */
+    /* 10: loadpb */
+    var39 = p2;
+    /* 15: loadpw */
+    var40.i = p1;
+    /* 21: loadpw */
+    var41.i = 0x00000080; /* 128 or 6.32404e-322f */
     /* 24: loadpb */
-    var42 = p4;
+    var42 = p3;
+    /* 26: loadpb */
+    var43 = p4;
 
   for (i = 0; i < n; i++) {
     /* 0: loadb */
-    var43 = ptr0[i];
+    var44 = ptr0[i];
     /* 1: loadb */
-    var44 = ptr4[i];
+    var45 = ptr4[i];
     /* 2: storeb */
-    ptr1[i] = var43;
+    ptr1[i] = var44;
     /* 3: cmpeqb */
-    var45 = (var43 == var44) ? (~0) : 0;
-    /* 5: accsadubl */
-    var12.i = var12.i + ORC_ABS((orc_int32)(orc_uint8)var45 - (orc_int32)(orc_uint8)var37);
-    /* 6: subusb */
-    var46 = ORC_CLAMP_UB((orc_uint8)var43 - (orc_uint8)var44);
-    /* 7: subusb */
-    var47 = ORC_CLAMP_UB((orc_uint8)var44 - (orc_uint8)var43);
-    /* 9: minub */
-    var48 = ORC_MIN((orc_uint8)var46, (orc_uint8)var38);
-    /* 10: minub */
-    var49 = ORC_MIN((orc_uint8)var47, (orc_uint8)var38);
-    /* 11: convubw */
-    var50.i = (orc_uint8)var48;
-    /* 12: convubw */
-    var51.i = (orc_uint8)var49;
-    /* 14: mullw */
-    var52.i = (var50.i * var39.i) & 0xffff;
-    /* 15: mullw */
-    var53.i = (var51.i * var39.i) & 0xffff;
-    /* 16: shruw */
-    var54.i = ((orc_uint16)var52.i) >> 1;
-    /* 17: shruw */
-    var55.i = ((orc_uint16)var53.i) >> 1;
-    /* 18: subw */
-    var56.i = var54.i - var55.i;
-    /* 20: addw */
-    var57.i = var56.i + var40.i;
-    /* 21: convsuswb */
-    var58 = ORC_CLAMP_UB(var57.i);
-    /* 23: maxub */
-    var59 = ORC_MAX((orc_uint8)var58, (orc_uint8)var41);
-    /* 25: minub */
-    var60 = ORC_MIN((orc_uint8)var59, (orc_uint8)var42);
-    /* 26: storeb */
-    ptr0[i] = var60;
+    var46 = (var44 == var45) ? (~0) : 0;
+    /* 5: xorb */
+    var47 = var46 ^ var37;
+    /* 7: accsadubl */
+    var12.i = var12.i + ORC_ABS((orc_int32)(orc_uint8)var47 - (orc_int32)(orc_uint8)var38);
+    /* 8: subusb */
+    var48 = ORC_CLAMP_UB((orc_uint8)var44 - (orc_uint8)var45);
+    /* 9: subusb */
+    var49 = ORC_CLAMP_UB((orc_uint8)var45 - (orc_uint8)var44);
+    /* 11: minub */
+    var50 = ORC_MIN((orc_uint8)var48, (orc_uint8)var39);
+    /* 12: minub */
+    var51 = ORC_MIN((orc_uint8)var49, (orc_uint8)var39);
+    /* 13: convubw */
+    var52.i = (orc_uint8)var50;
+    /* 14: convubw */
+    var53.i = (orc_uint8)var51;
+    /* 16: mullw */
+    var54.i = (var52.i * var40.i) & 0xffff;
+    /* 17: mullw */
+    var55.i = (var53.i * var40.i) & 0xffff;
+    /* 18: shruw */
+    var56.i = ((orc_uint16)var54.i) >> 1;
+    /* 19: shruw */
+    var57.i = ((orc_uint16)var55.i) >> 1;
+    /* 20: subw */
+    var58.i = var56.i - var57.i;
+    /* 22: addw */
+    var59.i = var58.i + var41.i;
+    /* 23: convsuswb */
+    var60 = ORC_CLAMP_UB(var59.i);
+    /* 25: maxub */
+    var61 = ORC_MAX((orc_uint8)var60, (orc_uint8)var42);
+    /* 27: minub */
+    var62 = ORC_MIN((orc_uint8)var61, (orc_uint8)var43);
+    /* 28: storeb */
+    ptr0[i] = var62;
   }
   *a1 = var12.i;
 
@@ -268,14 +278,18 @@ _backup_qf_orc_signed_u8 (OrcExecutor * ORC_RESTRICT ex)
 #else
   orc_int8 var37;
 #endif
-  orc_int8 var38;
-  orc_union16 var39;
 #if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
-  volatile orc_union16 var40;
+  volatile orc_int8 var38;
 #else
-  orc_union16 var40;
+  orc_int8 var38;
 #endif
-  orc_int8 var41;
+  orc_int8 var39;
+  orc_union16 var40;
+#if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
+  volatile orc_union16 var41;
+#else
+  orc_union16 var41;
+#endif
   orc_int8 var42;
   orc_int8 var43;
   orc_int8 var44;
@@ -284,78 +298,84 @@ _backup_qf_orc_signed_u8 (OrcExecutor * ORC_RESTRICT ex)
   orc_int8 var47;
   orc_int8 var48;
   orc_int8 var49;
-  orc_union16 var50;
-  orc_union16 var51;
+  orc_int8 var50;
+  orc_int8 var51;
   orc_union16 var52;
   orc_union16 var53;
   orc_union16 var54;
   orc_union16 var55;
   orc_union16 var56;
   orc_union16 var57;
-  orc_int8 var58;
-  orc_int8 var59;
+  orc_union16 var58;
+  orc_union16 var59;
   orc_int8 var60;
+  orc_int8 var61;
+  orc_int8 var62;
 
   ptr0 = (orc_int8 *)ex->arrays[0];
   ptr1 = (orc_int8 *)ex->arrays[1];
   ptr4 = (orc_int8 *)ex->arrays[4];
 
     /* 4: loadpb */
-    var37 = 0x00000000; /* 0 or 0f */
-    /* 8: loadpb */
-    var38 = ex->params[25];
-    /* 13: loadpw */
-    var39.i = ex->params[24];
-    /* 19: loadpw */
-    var40.i = 0x00000080; /* 128 or 6.32404e-322f */
-    /* 22: loadpb */
-    var41 = ex->params[26];
+    var37 = 0x000000ff; /* 255 or 1.25987e-321f */
+    /* 6: loadpb */
+    var38 = 0x00000000; /* 0 or 0f */
+    /* 10: loadpb */
+    var39 = ex->params[25];
+    /* 15: loadpw */
+    var40.i = ex->params[24];
+    /* 21: loadpw */
+    var41.i = 0x00000080; /* 128 or 6.32404e-322f */
     /* 24: loadpb */
-    var42 = ex->params[27];
+    var42 = ex->params[26];
+    /* 26: loadpb */
+    var43 = ex->params[27];
 
   for (i = 0; i < n; i++) {
     /* 0: loadb */
-    var43 = ptr0[i];
+    var44 = ptr0[i];
     /* 1: loadb */
-    var44 = ptr4[i];
+    var45 = ptr4[i];
     /* 2: storeb */
-    ptr1[i] = var43;
+    ptr1[i] = var44;
     /* 3: cmpeqb */
-    var45 = (var43 == var44) ? (~0) : 0;
-    /* 5: accsadubl */
-    var12.i = var12.i + ORC_ABS((orc_int32)(orc_uint8)var45 - (orc_int32)(orc_uint8)var37);
-    /* 6: subusb */
-    var46 = ORC_CLAMP_UB((orc_uint8)var43 - (orc_uint8)var44);
-    /* 7: subusb */
-    var47 = ORC_CLAMP_UB((orc_uint8)var44 - (orc_uint8)var43);
-    /* 9: minub */
-    var48 = ORC_MIN((orc_uint8)var46, (orc_uint8)var38);
-    /* 10: minub */
-    var49 = ORC_MIN((orc_uint8)var47, (orc_uint8)var38);
-    /* 11: convubw */
-    var50.i = (orc_uint8)var48;
-    /* 12: convubw */
-    var51.i = (orc_uint8)var49;
-    /* 14: mullw */
-    var52.i = (var50.i * var39.i) & 0xffff;
-    /* 15: mullw */
-    var53.i = (var51.i * var39.i) & 0xffff;
-    /* 16: shruw */
-    var54.i = ((orc_uint16)var52.i) >> 1;
-    /* 17: shruw */
-    var55.i = ((orc_uint16)var53.i) >> 1;
-    /* 18: subw */
-    var56.i = var54.i - var55.i;
-    /* 20: addw */
-    var57.i = var56.i + var40.i;
-    /* 21: convsuswb */
-    var58 = ORC_CLAMP_UB(var57.i);
-    /* 23: maxub */
-    var59 = ORC_MAX((orc_uint8)var58, (orc_uint8)var41);
-    /* 25: minub */
-    var60 = ORC_MIN((orc_uint8)var59, (orc_uint8)var42);
-    /* 26: storeb */
-    ptr0[i] = var60;
+    var46 = (var44 == var45) ? (~0) : 0;
+    /* 5: xorb */
+    var47 = var46 ^ var37;
+    /* 7: accsadubl */
+    var12.i = var12.i + ORC_ABS((orc_int32)(orc_uint8)var47 - (orc_int32)(orc_uint8)var38);
+    /* 8: subusb */
+    var48 = ORC_CLAMP_UB((orc_uint8)var44 - (orc_uint8)var45);
+    /* 9: subusb */
+    var49 = ORC_CLAMP_UB((orc_uint8)var45 - (orc_uint8)var44);
+    /* 11: minub */
+    var50 = ORC_MIN((orc_uint8)var48, (orc_uint8)var39);
+    /* 12: minub */
+    var51 = ORC_MIN((orc_uint8)var49, (orc_uint8)var39);
+    /* 13: convubw */
+    var52.i = (orc_uint8)var50;
+    /* 14: convubw */
+    var53.i = (orc_uint8)var51;
+    /* 16: mullw */
+    var54.i = (var52.i * var40.i) & 0xffff;
+    /* 17: mullw */
+    var55.i = (var53.i * var40.i) & 0xffff;
+    /* 18: shruw */
+    var56.i = ((orc_uint16)var54.i) >> 1;
+    /* 19: shruw */
+    var57.i = ((orc_uint16)var55.i) >> 1;
+    /* 20: subw */
+    var58.i = var56.i - var57.i;
+    /* 22: addw */
+    var59.i = var58.i + var41.i;
+    /* 23: convsuswb */
+    var60 = ORC_CLAMP_UB(var59.i);
+    /* 25: maxub */
+    var61 = ORC_MAX((orc_uint8)var60, (orc_uint8)var42);
+    /* 27: minub */
+    var62 = ORC_MIN((orc_uint8)var61, (orc_uint8)var43);
+    /* 28: storeb */
+    ptr0[i] = var62;
   }
   ex->accumulators[0] = var12.i;
 
@@ -378,14 +398,14 @@ qf_orc_signed_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, guint32 * 
       static const orc_uint8 bc[] = {
         1, 9, 16, 113, 102, 95, 111, 114, 99, 95, 115, 105, 103, 110, 101, 100, 
         95, 117, 56, 11, 1, 1, 11, 1, 1, 12, 1, 1, 13, 4, 14, 1, 
-        0, 0, 0, 0, 14, 2, 1, 0, 0, 0, 14, 2, 128, 0, 0, 0, 
-        16, 2, 16, 1, 16, 1, 16, 1, 20, 1, 20, 1, 20, 1, 20, 2, 
-        20, 2, 43, 32, 0, 43, 33, 4, 64, 1, 32, 40, 34, 32, 33, 182, 
-        12, 34, 16, 67, 34, 32, 33, 67, 33, 33, 32, 55, 34, 34, 25, 55, 
-        33, 33, 25, 150, 35, 34, 150, 36, 33, 89, 35, 35, 24, 89, 36, 36, 
-        24, 95, 35, 35, 17, 95, 36, 36, 17, 98, 35, 35, 36, 70, 35, 35, 
-        18, 160, 34, 35, 53, 34, 34, 26, 55, 34, 34, 27, 64, 0, 34, 2, 
-        0, 
+        255, 0, 0, 0, 14, 1, 0, 0, 0, 0, 14, 2, 1, 0, 0, 0, 
+        14, 2, 128, 0, 0, 0, 16, 2, 16, 1, 16, 1, 16, 1, 20, 1, 
+        20, 1, 20, 1, 20, 2, 20, 2, 43, 32, 0, 43, 33, 4, 64, 1, 
+        32, 40, 34, 32, 33, 68, 34, 34, 16, 182, 12, 34, 17, 67, 34, 32, 
+        33, 67, 33, 33, 32, 55, 34, 34, 25, 55, 33, 33, 25, 150, 35, 34, 
+        150, 36, 33, 89, 35, 35, 24, 89, 36, 36, 24, 95, 35, 35, 18, 95, 
+        36, 36, 18, 98, 35, 35, 36, 70, 35, 35, 19, 160, 34, 35, 53, 34, 
+        34, 26, 55, 34, 34, 27, 64, 0, 34, 2, 0, 
       };
       p = orc_program_new_from_static_bytecode (bc);
       orc_program_set_backup_function (p, _backup_qf_orc_signed_u8);
@@ -397,9 +417,10 @@ qf_orc_signed_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, guint32 * 
       orc_program_add_destination (p, 1, "d2");
       orc_program_add_source (p, 1, "s1");
       orc_program_add_accumulator (p, 4, "a1");
-      orc_program_add_constant (p, 1, 0x00000000, "c1");
-      orc_program_add_constant (p, 2, 0x00000001, "c2");
-      orc_program_add_constant (p, 2, 0x00000080, "c3");
+      orc_program_add_constant (p, 1, 0x000000ff, "c1");
+      orc_program_add_constant (p, 1, 0x00000000, "c2");
+      orc_program_add_constant (p, 2, 0x00000001, "c3");
+      orc_program_add_constant (p, 2, 0x00000080, "c4");
       orc_program_add_parameter (p, 2, "p1");
       orc_program_add_parameter (p, 1, "p2");
       orc_program_add_parameter (p, 1, "p3");
@@ -414,7 +435,8 @@ qf_orc_signed_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, guint32 * 
       orc_program_append_2 (p, "loadb", 0, ORC_VAR_T2, ORC_VAR_S1, ORC_VAR_D1, ORC_VAR_D1);
       orc_program_append_2 (p, "storeb", 0, ORC_VAR_D2, ORC_VAR_T1, ORC_VAR_D1, ORC_VAR_D1);
       orc_program_append_2 (p, "cmpeqb", 0, ORC_VAR_T3, ORC_VAR_T1, ORC_VAR_T2, ORC_VAR_D1);
-      orc_program_append_2 (p, "accsadubl", 0, ORC_VAR_A1, ORC_VAR_T3, ORC_VAR_C1, ORC_VAR_D1);
+      orc_program_append_2 (p, "xorb", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_C1, ORC_VAR_D1);
+      orc_program_append_2 (p, "accsadubl", 0, ORC_VAR_A1, ORC_VAR_T3, ORC_VAR_C2, ORC_VAR_D1);
       orc_program_append_2 (p, "subusb", 0, ORC_VAR_T3, ORC_VAR_T1, ORC_VAR_T2, ORC_VAR_D1);
       orc_program_append_2 (p, "subusb", 0, ORC_VAR_T2, ORC_VAR_T2, ORC_VAR_T1, ORC_VAR_D1);
       orc_program_append_2 (p, "minub", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_P2, ORC_VAR_D1);
@@ -423,10 +445,10 @@ qf_orc_signed_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, guint32 * 
       orc_program_append_2 (p, "convubw", 0, ORC_VAR_T5, ORC_VAR_T2, ORC_VAR_D1, ORC_VAR_D1);
       orc_program_append_2 (p, "mullw", 0, ORC_VAR_T4, ORC_VAR_T4, ORC_VAR_P1, ORC_VAR_D1);
       orc_program_append_2 (p, "mullw", 0, ORC_VAR_T5, ORC_VAR_T5, ORC_VAR_P1, ORC_VAR_D1);
-      orc_program_append_2 (p, "shruw", 0, ORC_VAR_T4, ORC_VAR_T4, ORC_VAR_C2, ORC_VAR_D1);
-      orc_program_append_2 (p, "shruw", 0, ORC_VAR_T5, ORC_VAR_T5, ORC_VAR_C2, ORC_VAR_D1);
+      orc_program_append_2 (p, "shruw", 0, ORC_VAR_T4, ORC_VAR_T4, ORC_VAR_C3, ORC_VAR_D1);
+      orc_program_append_2 (p, "shruw", 0, ORC_VAR_T5, ORC_VAR_T5, ORC_VAR_C3, ORC_VAR_D1);
       orc_program_append_2 (p, "subw", 0, ORC_VAR_T4, ORC_VAR_T4, ORC_VAR_T5, ORC_VAR_D1);
-      orc_program_append_2 (p, "addw", 0, ORC_VAR_T4, ORC_VAR_T4, ORC_VAR_C3, ORC_VAR_D1);
+      orc_program_append_2 (p, "addw", 0, ORC_VAR_T4, ORC_VAR_T4, ORC_VAR_C4, ORC_VAR_D1);
       orc_program_append_2 (p, "convsuswb", 0, ORC_VAR_T3, ORC_VAR_T4, ORC_VAR_D1, ORC_VAR_D1);
       orc_program_append_2 (p, "maxub", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_P3, ORC_VAR_D1);
       orc_program_append_2 (p, "minub", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_P4, ORC_VAR_D1);
@@ -478,7 +500,11 @@ qf_orc_signed_once_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, guint
 #else
   orc_int8 var36;
 #endif
+#if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
+  volatile orc_int8 var37;
+#else
   orc_int8 var37;
+#endif
   orc_int8 var38;
   orc_int8 var39;
   orc_int8 var40;
@@ -491,49 +517,55 @@ qf_orc_signed_once_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, guint
   orc_int8 var47;
   orc_int8 var48;
   orc_int8 var49;
+  orc_int8 var50;
+  orc_int8 var51;
 
   ptr0 = (orc_int8 *)d1;
   ptr1 = (orc_int8 *)d2;
   ptr4 = (orc_int8 *)s1;
 
     /* 4: loadpb */
-    var35 = 0x00000000; /* 0 or 0f */
-    /* 10: loadpb */
-    var36 = 0x00000080; /* 128 or 6.32404e-322f */
-    /* 13: loadpb */
-    var37 = p1;
+    var35 = 0x000000ff; /* 255 or 1.25987e-321f */
+    /* 6: loadpb */
+    var36 = 0x00000000; /* 0 or 0f */
+    /* 12: loadpb */
+    var37 = 0x00000080; /* 128 or 6.32404e-322f */
     /* 15: loadpb */
-    var38 = p2;
+    var38 = p1;
+    /* 17: loadpb */
+    var39 = p2;
 
   for (i = 0; i < n; i++) {
     /* 0: loadb */
-    var39 = ptr0[i];
+    var40 = ptr0[i];
     /* 1: loadb */
-    var40 = ptr4[i];
+    var41 = ptr4[i];
     /* 2: storeb */
-    ptr1[i] = var39;
+    ptr1[i] = var40;
     /* 3: cmpeqb */
-    var41 = (var39 == var40) ? (~0) : 0;
-    /* 5: accsadubl */
-    var12.i = var12.i + ORC_ABS((orc_int32)(orc_uint8)var41 - (orc_int32)(orc_uint8)var35);
-    /* 6: subusb */
-    var42 = ORC_CLAMP_UB((orc_uint8)var39 - (orc_uint8)var40);
-    /* 7: subusb */
-    var43 = ORC_CLAMP_UB((orc_uint8)var40 - (orc_uint8)var39);
-    /* 8: shrub */
-    var44 = ((orc_uint8)var42) >> 1;
-    /* 9: shrub */
-    var45 = ((orc_uint8)var43) >> 1;
-    /* 11: addb */
-    var46 = var44 + var36;
-    /* 12: subb */
-    var47 = var46 - var45;
-    /* 14: maxub */
-    var48 = ORC_MAX((orc_uint8)var47, (orc_uint8)var37);
-    /* 16: minub */
-    var49 = ORC_MIN((orc_uint8)var48, (orc_uint8)var38);
-    /* 17: storeb */
-    ptr0[i] = var49;
+    var42 = (var40 == var41) ? (~0) : 0;
+    /* 5: xorb */
+    var43 = var42 ^ var35;
+    /* 7: accsadubl */
+    var12.i = var12.i + ORC_ABS((orc_int32)(orc_uint8)var43 - (orc_int32)(orc_uint8)var36);
+    /* 8: subusb */
+    var44 = ORC_CLAMP_UB((orc_uint8)var40 - (orc_uint8)var41);
+    /* 9: subusb */
+    var45 = ORC_CLAMP_UB((orc_uint8)var41 - (orc_uint8)var40);
+    /* 10: shrub */
+    var46 = ((orc_uint8)var44) >> 1;
+    /* 11: shrub */
+    var47 = ((orc_uint8)var45) >> 1;
+    /* 13: addb */
+    var48 = var46 + var37;
+    /* 14: subb */
+    var49 = var48 - var47;
+    /* 16: maxub */
+    var50 = ORC_MAX((orc_uint8)var49, (orc_uint8)var38);
+    /* 18: minub */
+    var51 = ORC_MIN((orc_uint8)var50, (orc_uint8)var39);
+    /* 19: storeb */
+    ptr0[i] = var51;
   }
   *a1 = var12.i;
 
@@ -559,7 +591,11 @@ _backup_qf_orc_signed_once_u8 (OrcExecutor * ORC_RESTRICT ex)
 #else
   orc_int8 var36;
 #endif
+#if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
+  volatile orc_int8 var37;
+#else
   orc_int8 var37;
+#endif
   orc_int8 var38;
   orc_int8 var39;
   orc_int8 var40;
@@ -572,49 +608,55 @@ _backup_qf_orc_signed_once_u8 (OrcExecutor * ORC_RESTRICT ex)
   orc_int8 var47;
   orc_int8 var48;
   orc_int8 var49;
+  orc_int8 var50;
+  orc_int8 var51;
 
   ptr0 = (orc_int8 *)ex->arrays[0];
   ptr1 = (orc_int8 *)ex->arrays[1];
   ptr4 = (orc_int8 *)ex->arrays[4];
 
     /* 4: loadpb */
-    var35 = 0x00000000; /* 0 or 0f */
-    /* 10: loadpb */
-    var36 = 0x00000080; /* 128 or 6.32404e-322f */
-    /* 13: loadpb */
-    var37 = ex->params[24];
+    var35 = 0x000000ff; /* 255 or 1.25987e-321f */
+    /* 6: loadpb */
+    var36 = 0x00000000; /* 0 or 0f */
+    /* 12: loadpb */
+    var37 = 0x00000080; /* 128 or 6.32404e-322f */
     /* 15: loadpb */
-    var38 = ex->params[25];
+    var38 = ex->params[24];
+    /* 17: loadpb */
+    var39 = ex->params[25];
 
   for (i = 0; i < n; i++) {
     /* 0: loadb */
-    var39 = ptr0[i];
+    var40 = ptr0[i];
     /* 1: loadb */
-    var40 = ptr4[i];
+    var41 = ptr4[i];
     /* 2: storeb */
-    ptr1[i] = var39;
+    ptr1[i] = var40;
     /* 3: cmpeqb */
-    var41 = (var39 == var40) ? (~0) : 0;
-    /* 5: accsadubl */
-    var12.i = var12.i + ORC_ABS((orc_int32)(orc_uint8)var41 - (orc_int32)(orc_uint8)var35);
-    /* 6: subusb */
-    var42 = ORC_CLAMP_UB((orc_uint8)var39 - (orc_uint8)var40);
-    /* 7: subusb */
-    var43 = ORC_CLAMP_UB((orc_uint8)var40 - (orc_uint8)var39);
-    /* 8: shrub */
-    var44 = ((orc_uint8)var42) >> 1;
-    /* 9: shrub */
-    var45 = ((orc_uint8)var43) >> 1;
-    /* 11: addb */
-    var46 = var44 + var36;
-    /* 12: subb */
-    var47 = var46 - var45;
-    /* 14: maxub */
-    var48 = ORC_MAX((orc_uint8)var47, (orc_uint8)var37);
-    /* 16: minub */
-    var49 = ORC_MIN((orc_uint8)var48, (orc_uint8)var38);
-    /* 17: storeb */
-    ptr0[i] = var49;
+    var42 = (var40 == var41) ? (~0) : 0;
+    /* 5: xorb */
+    var43 = var42 ^ var35;
+    /* 7: accsadubl */
+    var12.i = var12.i + ORC_ABS((orc_int32)(orc_uint8)var43 - (orc_int32)(orc_uint8)var36);
+    /* 8: subusb */
+    var44 = ORC_CLAMP_UB((orc_uint8)var40 - (orc_uint8)var41);
+    /* 9: subusb */
+    var45 = ORC_CLAMP_UB((orc_uint8)var41 - (orc_uint8)var40);
+    /* 10: shrub */
+    var46 = ((orc_uint8)var44) >> 1;
+    /* 11: shrub */
+    var47 = ((orc_uint8)var45) >> 1;
+    /* 13: addb */
+    var48 = var46 + var37;
+    /* 14: subb */
+    var49 = var48 - var47;
+    /* 16: maxub */
+    var50 = ORC_MAX((orc_uint8)var49, (orc_uint8)var38);
+    /* 18: minub */
+    var51 = ORC_MIN((orc_uint8)var50, (orc_uint8)var39);
+    /* 19: storeb */
+    ptr0[i] = var51;
   }
   ex->accumulators[0] = var12.i;
 
@@ -637,13 +679,12 @@ qf_orc_signed_once_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, guint
       static const orc_uint8 bc[] = {
         1, 9, 21, 113, 102, 95, 111, 114, 99, 95, 115, 105, 103, 110, 101, 100, 
         95, 111, 110, 99, 101, 95, 117, 56, 11, 1, 1, 11, 1, 1, 12, 1, 
-        1, 13, 4, 14, 1, 0, 0, 0, 0, 14, 1, 1, 0, 0, 0, 14, 
-        1, 128, 0, 0, 0, 16, 1, 16, 1, 20, 1, 20, 1, 20, 1, 43, 
-        32, 0, 43, 33, 4, 64, 1, 32, 40, 34, 32, 33, 182, 12, 34, 16, 
-        67, 34, 32, 33, 67, 33, 33, 32, 62, 34, 34, 17, 62, 33, 33, 17, 
-        33, 34, 34, 18, 65, 34, 34, 33, 53, 34, 34, 24, 55, 34, 34, 25, 
-        64, 0, 34, 2, 0, 
-      };
+        1, 13, 4, 14, 1, 255, 0, 0, 0, 14, 1, 0, 0, 0, 0, 14, 
+        1, 1, 0, 0, 0, 14, 1, 128, 0, 0, 0, 16, 1, 16, 1, 20, 
+        1, 20, 1, 20, 1, 43, 32, 0, 43, 33, 4, 64, 1, 32, 40, 34, 
+        32, 33, 68, 34, 34, 16, 182, 12, 34, 17, 67, 34, 32, 33, 67, 33, 
+        33, 32, 62, 34, 34, 18, 62, 33, 33, 18, 33, 34, 34, 19, 65, 34, 
+        34, 33, 53, 34, 34, 24, 55, 34, 34, 25, 64, 0, 34, 2, 0,       };
       p = orc_program_new_from_static_bytecode (bc);
       orc_program_set_backup_function (p, _backup_qf_orc_signed_once_u8);
 #else
@@ -654,9 +695,10 @@ qf_orc_signed_once_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, guint
       orc_program_add_destination (p, 1, "d2");
       orc_program_add_source (p, 1, "s1");
       orc_program_add_accumulator (p, 4, "a1");
-      orc_program_add_constant (p, 1, 0x00000000, "c1");
-      orc_program_add_constant (p, 1, 0x00000001, "c2");
-      orc_program_add_constant (p, 1, 0x00000080, "c3");
+      orc_program_add_constant (p, 1, 0x000000ff, "c1");
+      orc_program_add_constant (p, 1, 0x00000000, "c2");
+      orc_program_add_constant (p, 1, 0x00000001, "c3");
+      orc_program_add_constant (p, 1, 0x00000080, "c4");
       orc_program_add_parameter (p, 1, "p1");
       orc_program_add_parameter (p, 1, "p2");
       orc_program_add_temporary (p, 1, "t1");
@@ -667,12 +709,13 @@ qf_orc_signed_once_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, guint
       orc_program_append_2 (p, "loadb", 0, ORC_VAR_T2, ORC_VAR_S1, ORC_VAR_D1, ORC_VAR_D1);
       orc_program_append_2 (p, "storeb", 0, ORC_VAR_D2, ORC_VAR_T1, ORC_VAR_D1, ORC_VAR_D1);
       orc_program_append_2 (p, "cmpeqb", 0, ORC_VAR_T3, ORC_VAR_T1, ORC_VAR_T2, ORC_VAR_D1);
-      orc_program_append_2 (p, "accsadubl", 0, ORC_VAR_A1, ORC_VAR_T3, ORC_VAR_C1, ORC_VAR_D1);
+      orc_program_append_2 (p, "xorb", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_C1, ORC_VAR_D1);
+      orc_program_append_2 (p, "accsadubl", 0, ORC_VAR_A1, ORC_VAR_T3, ORC_VAR_C2, ORC_VAR_D1);
       orc_program_append_2 (p, "subusb", 0, ORC_VAR_T3, ORC_VAR_T1, ORC_VAR_T2, ORC_VAR_D1);
       orc_program_append_2 (p, "subusb", 0, ORC_VAR_T2, ORC_VAR_T2, ORC_VAR_T1, ORC_VAR_D1);
-      orc_program_append_2 (p, "shrub", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_C2, ORC_VAR_D1);
-      orc_program_append_2 (p, "shrub", 0, ORC_VAR_T2, ORC_VAR_T2, ORC_VAR_C2, ORC_VAR_D1);
-      orc_program_append_2 (p, "addb", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_C3, ORC_VAR_D1);
+      orc_program_append_2 (p, "shrub", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_C3, ORC_VAR_D1);
+      orc_program_append_2 (p, "shrub", 0, ORC_VAR_T2, ORC_VAR_T2, ORC_VAR_C3, ORC_VAR_D1);
+      orc_program_append_2 (p, "addb", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_C4, ORC_VAR_D1);
       orc_program_append_2 (p, "subb", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_T2, ORC_VAR_D1);
       orc_program_append_2 (p, "maxub", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_P1, ORC_VAR_D1);
       orc_program_append_2 (p, "minub", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_P2, ORC_VAR_D1);
@@ -717,95 +760,105 @@ qf_orc_absolute_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, guint32 
 #else
   orc_int8 var36;
 #endif
+#if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
+  volatile orc_int8 var37;
+#else
   orc_int8 var37;
-  orc_union16 var38;
-#if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
-  volatile orc_union16 var39;
-#else
+#endif
+  orc_int8 var38;
   orc_union16 var39;
-#endif
-  orc_union16 var40;
 #if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
-  volatile orc_union16 var41;
+  volatile orc_union16 var40;
 #else
-  orc_union16 var41;
+  orc_union16 var40;
 #endif
+  orc_union16 var41;
+#if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
+  volatile orc_union16 var42;
+#else
   orc_union16 var42;
-  orc_int8 var43;
+#endif
+  orc_union16 var43;
   orc_int8 var44;
   orc_int8 var45;
   orc_int8 var46;
   orc_int8 var47;
   orc_int8 var48;
   orc_int8 var49;
-  orc_union16 var50;
-  orc_union16 var51;
+  orc_int8 var50;
+  orc_int8 var51;
   orc_union16 var52;
   orc_union16 var53;
   orc_union16 var54;
   orc_union16 var55;
   orc_union16 var56;
   orc_union16 var57;
-  orc_int8 var58;
+  orc_union16 var58;
+  orc_union16 var59;
+  orc_int8 var60;
 
   ptr0 = (orc_int8 *)d1;
   ptr1 = (orc_int8 *)d2;
   ptr4 = (orc_int8 *)s1;
 
     /* 4: loadpb */
-    var36 = 0x00000000; /* 0 or 0f */
-    /* 9: loadpb */
-    var37 = p2;
-    /* 12: loadpw */
-    var38.i = p1;
+    var36 = 0x000000ff; /* 255 or 1.25987e-321f */
+    /* 6: loadpb */
+    var37 = 0x00000000; /* 0 or 0f */
+    /* 11: loadpb */
+    var38 = p2;
     /* 14: loadpw */
-    var39.i = 0x000000ff; /* 255 or 1.25987e-321f */
-    /* 17: loadpw */
-    var40.i = p3;
+    var39.i = p1;
+    /* 16: loadpw */
+    var40.i = 0x000000ff; /* 255 or 1.25987e-321f */
     /* 19: loadpw */
-    var41.i = 0x00000001; /* 1 or 4.94066e-324f */
-    /* 22: loadpw */
-    var42.i = p4;
+    var41.i = p3;
+    /* 21: loadpw */
+    var42.i = 0x00000001; /* 1 or 4.94066e-324f */
+    /* 24: loadpw */
+    var43.i = p4;
 
   for (i = 0; i < n; i++) {
     /* 0: loadb */
-    var43 = ptr0[i];
+    var44 = ptr0[i];
     /* 1: loadb */
-    var44 = ptr4[i];
+    var45 = ptr4[i];
     /* 2: storeb */
-    ptr1[i] = var43;
+    ptr1[i] = var44;
     /* 3: cmpeqb */
-    var45 = (var43 == var44) ? (~0) : 0;
-    /* 5: accsadubl */
-    var12.i = var12.i + ORC_ABS((orc_int32)(orc_uint8)var45 - (orc_int32)(orc_uint8)var36);
-    /* 6: subusb */
-    var46 = ORC_CLAMP_UB((orc_uint8)var43 - (orc_uint8)var44);
-    /* 7: subusb */
-    var47 = ORC_CLAMP_UB((orc_uint8)var44 - (orc_uint8)var43);
-    /* 8: orb */
-    var48 = var46 | var47;
-    /* 10: minub */
-    var49 = ORC_MIN((orc_uint8)var48, (orc_uint8)var37);
-    /* 11: convubw */
-    var50.i = (orc_uint8)var49;
-    /* 13: mullw */
-    var51.i = (var50.i * var38.i) & 0xffff;
-    /* 15: minsw */
-    var52.i = ORC_MIN(var51.i, var39.i);
-    /* 16: shlw */
-    var53.i = ((orc_uint16)var52.i) << 1;
-    /* 18: mulhuw */
-    var54.i = ((orc_uint32)((orc_uint16)var53.i) * (orc_uint32)((orc_uint16)var40.i)) >> 16;
-    /* 20: addw */
-    var55.i = var54.i + var41.i;
-    /* 21: shruw */
-    var56.i = ((orc_uint16)var55.i) >> 1;
-    /* 23: addw */
+    var46 = (var44 == var45) ? (~0) : 0;
+    /* 5: xorb */
+    var47 = var46 ^ var36;
+    /* 7: accsadubl */
+    var12.i = var12.i + ORC_ABS((orc_int32)(orc_uint8)var47 - (orc_int32)(orc_uint8)var37);
+    /* 8: subusb */
+    var48 = ORC_CLAMP_UB((orc_uint8)var44 - (orc_uint8)var45);
+    /* 9: subusb */
+    var49 = ORC_CLAMP_UB((orc_uint8)var45 - (orc_uint8)var44);
+    /* 10: orb */
+    var50 = var48 | var49;
+    /* 12: minub */
+    var51 = ORC_MIN((orc_uint8)var50, (orc_uint8)var38);
+    /* 13: convubw */
+    var52.i = (orc_uint8)var51;
+    /* 15: mullw */
+    var53.i = (var52.i * var39.i) & 0xffff;
+    /* 17: minsw */
+    var54.i = ORC_MIN(var53.i, var40.i);
+    /* 18: shlw */
+    var55.i = ((orc_uint16)var54.i) << 1;
+    /* 20: mulhuw */
+    var56.i = ((orc_uint32)((orc_uint16)var55.i) * (orc_uint32)((orc_uint16)var41.i)) >> 16;
+    /* 22: addw */
     var57.i = var56.i + var42.i;
-    /* 24: convwb */
-    var58 = var57.i;
-    /* 25: storeb */
-    ptr0[i] = var58;
+    /* 23: shruw */
+    var58.i = ((orc_uint16)var57.i) >> 1;
+    /* 25: addw */
+    var59.i = var58.i + var43.i;
+    /* 26: convwb */
+    var60 = var59.i;
+    /* 27: storeb */
+    ptr0[i] = var60;
   }
   *a1 = var12.i;
 
@@ -826,95 +879,105 @@ _backup_qf_orc_absolute_u8 (OrcExecutor * ORC_RESTRICT ex)
 #else
   orc_int8 var36;
 #endif
+#if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
+  volatile orc_int8 var37;
+#else
   orc_int8 var37;
-  orc_union16 var38;
-#if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
-  volatile orc_union16 var39;
-#else
+#endif
+  orc_int8 var38;
   orc_union16 var39;
-#endif
-  orc_union16 var40;
 #if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
-  volatile orc_union16 var41;
+  volatile orc_union16 var40;
 #else
-  orc_union16 var41;
+  orc_union16 var40;
 #endif
+  orc_union16 var41;
+#if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
+  volatile orc_union16 var42;
+#else
   orc_union16 var42;
-  orc_int8 var43;
+#endif
+  orc_union16 var43;
   orc_int8 var44;
   orc_int8 var45;
   orc_int8 var46;
   orc_int8 var47;
   orc_int8 var48;
   orc_int8 var49;
-  orc_union16 var50;
-  orc_union16 var51;
+  orc_int8 var50;
+  orc_int8 var51;
   orc_union16 var52;
   orc_union16 var53;
   orc_union16 var54;
   orc_union16 var55;
   orc_union16 var56;
   orc_union16 var57;
-  orc_int8 var58;
+  orc_union16 var58;
+  orc_union16 var59;
+  orc_int8 var60;
 
   ptr0 = (orc_int8 *)ex->arrays[0];
   ptr1 = (orc_int8 *)ex->arrays[1];
   ptr4 = (orc_int8 *)ex->arrays[4];
 
     /* 4: loadpb */
-    var36 = 0x00000000; /* 0 or 0f */
-    /* 9: loadpb */
-    var37 = ex->params[25];
-    /* 12: loadpw */
-    var38.i = ex->params[24];
+    var36 = 0x000000ff; /* 255 or 1.25987e-321f */
+    /* 6: loadpb */
+    var37 = 0x00000000; /* 0 or 0f */
+    /* 11: loadpb */
+    var38 = ex->params[25];
     /* 14: loadpw */
-    var39.i = 0x000000ff; /* 255 or 1.25987e-321f */
-    /* 17: loadpw */
-    var40.i = ex->params[26];
+    var39.i = ex->params[24];
+    /* 16: loadpw */
+    var40.i = 0x000000ff; /* 255 or 1.25987e-321f */
     /* 19: loadpw */
-    var41.i = 0x00000001; /* 1 or 4.94066e-324f */
-    /* 22: loadpw */
-    var42.i = ex->params[27];
+    var41.i = ex->params[26];
+    /* 21: loadpw */
+    var42.i = 0x00000001; /* 1 or 4.94066e-324f */
+    /* 24: loadpw */
+    var43.i = ex->params[27];
 
   for (i = 0; i < n; i++) {
     /* 0: loadb */
-    var43 = ptr0[i];
+    var44 = ptr0[i];
     /* 1: loadb */
-    var44 = ptr4[i];
+    var45 = ptr4[i];
     /* 2: storeb */
-    ptr1[i] = var43;
+    ptr1[i] = var44;
     /* 3: cmpeqb */
-    var45 = (var43 == var44) ? (~0) : 0;
-    /* 5: accsadubl */
-    var12.i = var12.i + ORC_ABS((orc_int32)(orc_uint8)var45 - (orc_int32)(orc_uint8)var36);
-    /* 6: subusb */
-    var46 = ORC_CLAMP_UB((orc_uint8)var43 - (orc_uint8)var44);
-    /* 7: subusb */
-    var47 = ORC_CLAMP_UB((orc_uint8)var44 - (orc_uint8)var43);
-    /* 8: orb */
-    var48 = var46 | var47;
-    /* 10: minub */
-    var49 = ORC_MIN((orc_uint8)var48, (orc_uint8)var37);
-    /* 11: convubw */
-    var50.i = (orc_uint8)var49;
-    /* 13: mullw */
-    var51.i = (var50.i * var38.i) & 0xffff;
-    /* 15: minsw */
-    var52.i = ORC_MIN(var51.i, var39.i);
-    /* 16: shlw */
-    var53.i = ((orc_uint16)var52.i) << 1;
-    /* 18: mulhuw */
-    var54.i = ((orc_uint32)((orc_uint16)var53.i) * (orc_uint32)((orc_uint16)var40.i)) >> 16;
-    /* 20: addw */
-    var55.i = var54.i + var41.i;
-    /* 21: shruw */
-    var56.i = ((orc_uint16)var55.i) >> 1;
-    /* 23: addw */
+    var46 = (var44 == var45) ? (~0) : 0;
+    /* 5: xorb */
+    var47 = var46 ^ var36;
+    /* 7: accsadubl */
+    var12.i = var12.i + ORC_ABS((orc_int32)(orc_uint8)var47 - (orc_int32)(orc_uint8)var37);
+    /* 8: subusb */
+    var48 = ORC_CLAMP_UB((orc_uint8)var44 - (orc_uint8)var45);
+    /* 9: subusb */
+    var49 = ORC_CLAMP_UB((orc_uint8)var45 - (orc_uint8)var44);
+    /* 10: orb */
+    var50 = var48 | var49;
+    /* 12: minub */
+    var51 = ORC_MIN((orc_uint8)var50, (orc_uint8)var38);
+    /* 13: convubw */
+    var52.i = (orc_uint8)var51;
+    /* 15: mullw */
+    var53.i = (var52.i * var39.i) & 0xffff;
+    /* 17: minsw */
+    var54.i = ORC_MIN(var53.i, var40.i);
+    /* 18: shlw */
+    var55.i = ((orc_uint16)var54.i) << 1;
+    /* 20: mulhuw */
+    var56.i = ((orc_uint32)((orc_uint16)var55.i) * (orc_uint32)((orc_uint16)var41.i)) >> 16;
+    /* 22: addw */
     var57.i = var56.i + var42.i;
-    /* 24: convwb */
-    var58 = var57.i;
-    /* 25: storeb */
-    ptr0[i] = var58;
+    /* 23: shruw */
+    var58.i = ((orc_uint16)var57.i) >> 1;
+    /* 25: addw */
+    var59.i = var58.i + var43.i;
+    /* 26: convwb */
+    var60 = var59.i;
+    /* 27: storeb */
+    ptr0[i] = var60;
   }
   ex->accumulators[0] = var12.i;
 
@@ -937,13 +1000,14 @@ qf_orc_absolute_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, guint32 
       static const orc_uint8 bc[] = {
         1, 9, 18, 113, 102, 95, 111, 114, 99, 95, 97, 98, 115, 111, 108, 117, 
         116, 101, 95, 117, 56, 11, 1, 1, 11, 1, 1, 12, 1, 1, 13, 4, 
-        14, 1, 0, 0, 0, 0, 14, 2, 255, 0, 0, 0, 14, 2, 1, 0, 
-        0, 0, 16, 2, 16, 1, 16, 2, 16, 2, 20, 1, 20, 1, 20, 1, 
-        20, 2, 43, 32, 0, 43, 33, 4, 64, 1, 32, 40, 34, 32, 33, 182, 
-        12, 34, 16, 67, 34, 32, 33, 67, 33, 33, 32, 59, 34, 34, 33, 55, 
-        34, 34, 25, 150, 35, 34, 89, 35, 35, 24, 87, 35, 35, 17, 93, 35, 
-        35, 18, 91, 35, 35, 26, 70, 35, 35, 18, 95, 35, 35, 18, 70, 35, 
-        35, 27, 157, 34, 35, 64, 0, 34, 2, 0, 
+        14, 1, 255, 0, 0, 0, 14, 1, 0, 0, 0, 0, 14, 2, 255, 0, 
+        0, 0, 14, 2, 1, 0, 0, 0, 16, 2, 16, 1, 16, 2, 16, 2, 
+        20, 1, 20, 1, 20, 1, 20, 2, 43, 32, 0, 43, 33, 4, 64, 1, 
+        32, 40, 34, 32, 33, 68, 34, 34, 16, 182, 12, 34, 17, 67, 34, 32, 
+        33, 67, 33, 33, 32, 59, 34, 34, 33, 55, 34, 34, 25, 150, 35, 34, 
+        89, 35, 35, 24, 87, 35, 35, 18, 93, 35, 35, 19, 91, 35, 35, 26, 
+        70, 35, 35, 19, 95, 35, 35, 19, 70, 35, 35, 27, 157, 34, 35, 64, 
+        0, 34, 2, 0, 
       };
       p = orc_program_new_from_static_bytecode (bc);
       orc_program_set_backup_function (p, _backup_qf_orc_absolute_u8);
@@ -955,9 +1019,10 @@ qf_orc_absolute_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, guint32 
       orc_program_add_destination (p, 1, "d2");
       orc_program_add_source (p, 1, "s1");
       orc_program_add_accumulator (p, 4, "a1");
-      orc_program_add_constant (p, 1, 0x00000000, "c1");
-      orc_program_add_constant (p, 2, 0x000000ff, "c2");
-      orc_program_add_constant (p, 2, 0x00000001, "c3");
+      orc_program_add_constant (p, 1, 0x000000ff, "c1");
+      orc_program_add_constant (p, 1, 0x00000000, "c2");
+      orc_program_add_constant (p, 2, 0x000000ff, "c3");
+      orc_program_add_constant (p, 2, 0x00000001, "c4");
       orc_program_add_parameter (p, 2, "p1");
       orc_program_add_parameter (p, 1, "p2");
       orc_program_add_parameter (p, 2, "p3");
@@ -971,18 +1036,19 @@ qf_orc_absolute_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, guint32 
       orc_program_append_2 (p, "loadb", 0, ORC_VAR_T2, ORC_VAR_S1, ORC_VAR_D1, ORC_VAR_D1);
       orc_program_append_2 (p, "storeb", 0, ORC_VAR_D2, ORC_VAR_T1, ORC_VAR_D1, ORC_VAR_D1);
       orc_program_append_2 (p, "cmpeqb", 0, ORC_VAR_T3, ORC_VAR_T1, ORC_VAR_T2, ORC_VAR_D1);
-      orc_program_append_2 (p, "accsadubl", 0, ORC_VAR_A1, ORC_VAR_T3, ORC_VAR_C1, ORC_VAR_D1);
+      orc_program_append_2 (p, "xorb", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_C1, ORC_VAR_D1);
+      orc_program_append_2 (p, "accsadubl", 0, ORC_VAR_A1, ORC_VAR_T3, ORC_VAR_C2, ORC_VAR_D1);
       orc_program_append_2 (p, "subusb", 0, ORC_VAR_T3, ORC_VAR_T1, ORC_VAR_T2, ORC_VAR_D1);
       orc_program_append_2 (p, "subusb", 0, ORC_VAR_T2, ORC_VAR_T2, ORC_VAR_T1, ORC_VAR_D1);
       orc_program_append_2 (p, "orb", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_T2, ORC_VAR_D1);
       orc_program_append_2 (p, "minub", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_P2, ORC_VAR_D1);
       orc_program_append_2 (p, "convubw", 0, ORC_VAR_T4, ORC_VAR_T3, ORC_VAR_D1, ORC_VAR_D1);
       orc_program_append_2 (p, "mullw", 0, ORC_VAR_T4, ORC_VAR_T4, ORC_VAR_P1, ORC_VAR_D1);
-      orc_program_append_2 (p, "minsw", 0, ORC_VAR_T4, ORC_VAR_T4, ORC_VAR_C2, ORC_VAR_D1);
-      orc_program_append_2 (p, "shlw", 0, ORC_VAR_T4, ORC_VAR_T4, ORC_VAR_C3, ORC_VAR_D1);
+      orc_program_append_2 (p, "minsw", 0, ORC_VAR_T4, ORC_VAR_T4, ORC_VAR_C3, ORC_VAR_D1);
+      orc_program_append_2 (p, "shlw", 0, ORC_VAR_T4, ORC_VAR_T4, ORC_VAR_C4, ORC_VAR_D1);
       orc_program_append_2 (p, "mulhuw", 0, ORC_VAR_T4, ORC_VAR_T4, ORC_VAR_P3, ORC_VAR_D1);
-      orc_program_append_2 (p, "addw", 0, ORC_VAR_T4, ORC_VAR_T4, ORC_VAR_C3, ORC_VAR_D1);
-      orc_program_append_2 (p, "shruw", 0, ORC_VAR_T4, ORC_VAR_T4, ORC_VAR_C3, ORC_VAR_D1);
+      orc_program_append_2 (p, "addw", 0, ORC_VAR_T4, ORC_VAR_T4, ORC_VAR_C4, ORC_VAR_D1);
+      orc_program_append_2 (p, "shruw", 0, ORC_VAR_T4, ORC_VAR_T4, ORC_VAR_C4, ORC_VAR_D1);
       orc_program_append_2 (p, "addw", 0, ORC_VAR_T4, ORC_VAR_T4, ORC_VAR_P4, ORC_VAR_D1);
       orc_program_append_2 (p, "convwb", 0, ORC_VAR_T3, ORC_VAR_T4, ORC_VAR_D1, ORC_VAR_D1);
       orc_program_append_2 (p, "storeb", 0, ORC_VAR_D1, ORC_VAR_T3, ORC_VAR_D1, ORC_VAR_D1);
@@ -1023,14 +1089,18 @@ qf_orc_signed_u16 (guint16 * ORC_RESTRICT d1, guint16 * ORC_RESTRICT d2, guint16
   orc_union16 * ORC_RESTRICT ptr1;
   const orc_union16 * ORC_RESTRICT ptr4;
   orc_union16 var12 =  { 0 };
-  orc_union16 var35;
-  orc_union16 var36;
 #if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
-  volatile orc_union16 var37;
+  volatile orc_union16 var35;
 #else
-  orc_union16 var37;
+  orc_union16 var35;
 #endif
+  orc_union16 var36;
+  orc_union16 var37;
+#if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
+  volatile orc_union16 var38;
+#else
   orc_union16 var38;
+#endif
   orc_union16 var39;
   orc_union16 var40;
   orc_union16 var41;
@@ -1052,69 +1122,75 @@ qf_orc_signed_u16 (guint16 * ORC_RESTRICT d1, guint16 * ORC_RESTRICT d2, guint16
   orc_union16 var57;
   orc_union16 var58;
   orc_union16 var59;
+  orc_union16 var60;
+  orc_union16 var61;
 
   ptr0 = (orc_union16 *)d1;
   ptr1 = (orc_union16 *)d2;
   ptr4 = (orc_union16 *)s1;
 
-    /* 9: loadpw */
-    var35.i = p2;
-    /* 14: loadpw */
-    var36.i = p1;
-    /* 20: loadpw */
-    var37.i = 0x00000200; /* 512 or 2.52962e-321f */
+    /* 6: loadpw */
+    var35.i = 0x0000ffff; /* 65535 or 3.23786e-319f */
+    /* 11: loadpw */
+    var36.i = p2;
+    /* 16: loadpw */
+    var37.i = p1;
     /* 22: loadpw */
-    var38.i = p4;
+    var38.i = 0x00000200; /* 512 or 2.52962e-321f */
     /* 24: loadpw */
-    var39.i = p5;
+    var39.i = p4;
+    /* 26: loadpw */
+    var40.i = p5;
 
   for (i = 0; i < n; i++) {
     /* 0: loadw */
-    var40 = ptr0[i];
+    var41 = ptr0[i];
     /* 1: loadw */
-    var41 = ptr4[i];
+    var42 = ptr4[i];
     /* 2: storew */
-    ptr1[i] = var40;
+    ptr1[i] = var41;
     /* 3: shruw */
-    var42.i = ((orc_uint16)var40.i) >> p3;
-    /* 4: shruw */
     var43.i = ((orc_uint16)var41.i) >> p3;
+    /* 4: shruw */
+    var44.i = ((orc_uint16)var42.i) >> p3;
     /* 5: cmpeqw */
-    var44.i = (var42.i == var43.i) ? (~0) : 0;
-    /* 6: accw */
-    var12.i = var12.i + var44.i;
-    /* 7: subusw */
-    var45.i = ORC_CLAMP_UW((orc_uint16)var42.i - (orc_uint16)var43.i);
-    /* 8: subusw */
-    var46.i = ORC_CLAMP_UW((orc_uint16)var43.i - (orc_uint16)var42.i);
+    var45.i = (var43.i == var44.i) ? (~0) : 0;
+    /* 7: xorw */
+    var46.i = var45.i ^ var35.i;
+    /* 8: accw */
+    var12.i = var12.i + var46.i;
+    /* 9: subusw */
+    var47.i = ORC_CLAMP_UW((orc_uint16)var43.i - (orc_uint16)var44.i);
     /* 10: subusw */
-    var47.i = ORC_CLAMP_UW((orc_uint16)var45.i - (orc_uint16)var35.i);
-    /* 11: subw */
-    var48.i = var45.i - var47.i;
+    var48.i = ORC_CLAMP_UW((orc_uint16)var44.i - (orc_uint16)var43.i);
     /* 12: subusw */
-    var49.i = ORC_CLAMP_UW((orc_uint16)var46.i - (orc_uint16)var35.i);
+    var49.i = ORC_CLAMP_UW((orc_uint16)var47.i - (orc_uint16)var36.i);
     /* 13: subw */
-    var50.i = var46.i - var49.i;
-    /* 15: mullw */
-    var51.i = (var48.i * var36.i) & 0xffff;
-    /* 16: mullw */
-    var52.i = (var50.i * var36.i) & 0xffff;
-    /* 17: shruw */
-    var53.i = ((orc_uint16)var51.i) >> 1;
-    /* 18: shruw */
-    var54.i = ((orc_uint16)var52.i) >> 1;
-    /* 19: subw */
-    var55.i = var53.i - var54.i;
-    /* 21: addw */
-    var56.i = var55.i + var37.i;
-    /* 23: maxsw */
-    var57.i = ORC_MAX(var56.i, var38.i);
-    /* 25: minsw */
-    var58.i = ORC_MIN(var57.i, var39.i);
-    /* 26: shlw */
-    var59.i = ((orc_uint16)var58.i) << p3;
-    /* 27: storew */
-    ptr0[i] = var59;
+    var50.i = var47.i - var49.i;
+    /* 14: subusw */
+    var51.i = ORC_CLAMP_UW((orc_uint16)var48.i - (orc_uint16)var36.i);
+    /* 15: subw */
+    var52.i = var48.i - var51.i;
+    /* 17: mullw */
+    var53.i = (var50.i * var37.i) & 0xffff;
+    /* 18: mullw */
+    var54.i = (var52.i * var37.i) & 0xffff;
+    /* 19: shruw */
+    var55.i = ((orc_uint16)var53.i) >> 1;
+    /* 20: shruw */
+    var56.i = ((orc_uint16)var54.i) >> 1;
+    /* 21: subw */
+    var57.i = var55.i - var56.i;
+    /* 23: addw */
+    var58.i = var57.i + var38.i;
+    /* 25: maxsw */
+    var59.i = ORC_MAX(var58.i, var39.i);
+    /* 27: minsw */
+    var60.i = ORC_MIN(var59.i, var40.i);
+    /* 28: shlw */
+    var61.i = ((orc_uint16)var60.i) << p3;
+    /* 29: storew */
+    ptr0[i] = var61;
   }
   *a1 = (var12.i & 0xffff);
 
@@ -1130,14 +1206,18 @@ _backup_qf_orc_signed_u16 (OrcExecutor * ORC_RESTRICT ex)
   orc_union16 * ORC_RESTRICT ptr1;
   const orc_union16 * ORC_RESTRICT ptr4;
   orc_union16 var12 =  { 0 };
-  orc_union16 var35;
-  orc_union16 var36;
 #if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
-  volatile orc_union16 var37;
+  volatile orc_union16 var35;
 #else
-  orc_union16 var37;
+  orc_union16 var35;
 #endif
+  orc_union16 var36;
+  orc_union16 var37;
+#if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
+  volatile orc_union16 var38;
+#else
   orc_union16 var38;
+#endif
   orc_union16 var39;
   orc_union16 var40;
   orc_union16 var41;
@@ -1159,69 +1239,75 @@ _backup_qf_orc_signed_u16 (OrcExecutor * ORC_RESTRICT ex)
   orc_union16 var57;
   orc_union16 var58;
   orc_union16 var59;
+  orc_union16 var60;
+  orc_union16 var61;
 
   ptr0 = (orc_union16 *)ex->arrays[0];
   ptr1 = (orc_union16 *)ex->arrays[1];
   ptr4 = (orc_union16 *)ex->arrays[4];
 
-    /* 9: loadpw */
-    var35.i = ex->params[25];
-    /* 14: loadpw */
-    var36.i = ex->params[24];
-    /* 20: loadpw */
-    var37.i = 0x00000200; /* 512 or 2.52962e-321f */
+    /* 6: loadpw */
+    var35.i = 0x0000ffff; /* 65535 or 3.23786e-319f */
+    /* 11: loadpw */
+    var36.i = ex->params[25];
+    /* 16: loadpw */
+    var37.i = ex->params[24];
     /* 22: loadpw */
-    var38.i = ex->params[27];
+    var38.i = 0x00000200; /* 512 or 2.52962e-321f */
     /* 24: loadpw */
-    var39.i = ex->params[28];
+    var39.i = ex->params[27];
+    /* 26: loadpw */
+    var40.i = ex->params[28];
 
   for (i = 0; i < n; i++) {
     /* 0: loadw */
-    var40 = ptr0[i];
+    var41 = ptr0[i];
     /* 1: loadw */
-    var41 = ptr4[i];
+    var42 = ptr4[i];
     /* 2: storew */
-    ptr1[i] = var40;
+    ptr1[i] = var41;
     /* 3: shruw */
-    var42.i = ((orc_uint16)var40.i) >> ex->params[26];
-    /* 4: shruw */
     var43.i = ((orc_uint16)var41.i) >> ex->params[26];
+    /* 4: shruw */
+    var44.i = ((orc_uint16)var42.i) >> ex->params[26];
     /* 5: cmpeqw */
-    var44.i = (var42.i == var43.i) ? (~0) : 0;
-    /* 6: accw */
-    var12.i = var12.i + var44.i;
-    /* 7: subusw */
-    var45.i = ORC_CLAMP_UW((orc_uint16)var42.i - (orc_uint16)var43.i);
-    /* 8: subusw */
-    var46.i = ORC_CLAMP_UW((orc_uint16)var43.i - (orc_uint16)var42.i);
+    var45.i = (var43.i == var44.i) ? (~0) : 0;
+    /* 7: xorw */
+    var46.i = var45.i ^ var35.i;
+    /* 8: accw */
+    var12.i = var12.i + var46.i;
+    /* 9: subusw */
+    var47.i = ORC_CLAMP_UW((orc_uint16)var43.i - (orc_uint16)var44.i);
     /* 10: subusw */
-    var47.i = ORC_CLAMP_UW((orc_uint16)var45.i - (orc_uint16)var35.i);
-    /* 11: subw */
-    var48.i = var45.i - var47.i;
+    var48.i = ORC_CLAMP_UW((orc_uint16)var44.i - (orc_uint16)var43.i);
     /* 12: subusw */
-    var49.i = ORC_CLAMP_UW((orc_uint16)var46.i - (orc_uint16)var35.i);
+    var49.i = ORC_CLAMP_UW((orc_uint16)var47.i - (orc_uint16)var36.i);
     /* 13: subw */
-    var50.i = var46.i - var49.i;
-    /* 15: mullw */
-    var51.i = (var48.i * var36.i) & 0xffff;
-    /* 16: mullw */
-    var52.i = (var50.i * var36.i) & 0xffff;
-    /* 17: shruw */
-    var53.i = ((orc_uint16)var51.i) >> 1;
-    /* 18: shruw */
-    var54.i = ((orc_uint16)var52.i) >> 1;
-    /* 19: subw */
-    var55.i = var53.i - var54.i;
-    /* 21: addw */
-    var56.i = var55.i + var37.i;
-    /* 23: maxsw */
-    var57.i = ORC_MAX(var56.i, var38.i);
-    /* 25: minsw */
-    var58.i = ORC_MIN(var57.i, var39.i);
-    /* 26: shlw */
-    var59.i = ((orc_uint16)var58.i) << ex->params[26];
-    /* 27: storew */
-    ptr0[i] = var59;
+    var50.i = var47.i - var49.i;
+    /* 14: subusw */
+    var51.i = ORC_CLAMP_UW((orc_uint16)var48.i - (orc_uint16)var36.i);
+    /* 15: subw */
+    var52.i = var48.i - var51.i;
+    /* 17: mullw */
+    var53.i = (var50.i * var37.i) & 0xffff;
+    /* 18: mullw */
+    var54.i = (var52.i * var37.i) & 0xffff;
+    /* 19: shruw */
+    var55.i = ((orc_uint16)var53.i) >> 1;
+    /* 20: shruw */
+    var56.i = ((orc_uint16)var54.i) >> 1;
+    /* 21: subw */
+    var57.i = var55.i - var56.i;
+    /* 23: addw */
+    var58.i = var57.i + var38.i;
+    /* 25: maxsw */
+    var59.i = ORC_MAX(var58.i, var39.i);
+    /* 27: minsw */
+    var60.i = ORC_MIN(var59.i, var40.i);
+    /* 28: shlw */
+    var61.i = ((orc_uint16)var60.i) << ex->params[26];
+    /* 29: storew */
+    ptr0[i] = var61;
   }
   ex->accumulators[0] = (var12.i & 0xffff);
 
@@ -1244,14 +1330,14 @@ qf_orc_signed_u16 (guint16 * ORC_RESTRICT d1, guint16 * ORC_RESTRICT d2, guint16
       static const orc_uint8 bc[] = {
         1, 9, 17, 113, 102, 95, 111, 114, 99, 95, 115, 105, 103, 110, 101, 100, 
         95, 117, 49, 54, 11, 2, 2, 11, 2, 2, 12, 2, 2, 13, 2, 14, 
-        2, 1, 0, 0, 0, 14, 2, 0, 2, 0, 0, 16, 2, 16, 2, 16, 
-        2, 16, 2, 16, 2, 20, 2, 20, 2, 20, 2, 82, 32, 0, 82, 33, 
-        4, 97, 1, 32, 95, 32, 32, 26, 95, 33, 33, 26, 77, 34, 32, 33, 
-        180, 12, 34, 100, 34, 32, 33, 100, 33, 33, 32, 100, 32, 34, 25, 98, 
-        34, 34, 32, 100, 32, 33, 25, 98, 33, 33, 32, 89, 34, 34, 24, 89, 
-        33, 33, 24, 95, 34, 34, 16, 95, 33, 33, 16, 98, 34, 34, 33, 70, 
-        34, 34, 17, 85, 34, 34, 27, 87, 34, 34, 28, 93, 34, 34, 26, 97, 
-        0, 34, 2, 0, 
+        2, 255, 255, 0, 0, 14, 2, 1, 0, 0, 0, 14, 2, 0, 2, 0, 
+        0, 16, 2, 16, 2, 16, 2, 16, 2, 16, 2, 20, 2, 20, 2, 20, 
+        2, 82, 32, 0, 82, 33, 4, 97, 1, 32, 95, 32, 32, 26, 95, 33, 
+        33, 26, 77, 34, 32, 33, 101, 34, 34, 16, 180, 12, 34, 100, 34, 32, 
+        33, 100, 33, 33, 32, 100, 32, 34, 25, 98, 34, 34, 32, 100, 32, 33, 
+        25, 98, 33, 33, 32, 89, 34, 34, 24, 89, 33, 33, 24, 95, 34, 34, 
+        17, 95, 33, 33, 17, 98, 34, 34, 33, 70, 34, 34, 18, 85, 34, 34, 
+        27, 87, 34, 34, 28, 93, 34, 34, 26, 97, 0, 34, 2, 0, 
       };
       p = orc_program_new_from_static_bytecode (bc);
       orc_program_set_backup_function (p, _backup_qf_orc_signed_u16);
@@ -1263,8 +1349,9 @@ qf_orc_signed_u16 (guint16 * ORC_RESTRICT d1, guint16 * ORC_RESTRICT d2, guint16
       orc_program_add_destination (p, 2, "d2");
       orc_program_add_source (p, 2, "s1");
       orc_program_add_accumulator (p, 2, "a1");
-      orc_program_add_constant (p, 2, 0x00000001, "c1");
-      orc_program_add_constant (p, 2, 0x00000200, "c2");
+      orc_program_add_constant (p, 2, 0x0000ffff, "c1");
+      orc_program_add_constant (p, 2, 0x00000001, "c2");
+      orc_program_add_constant (p, 2, 0x00000200, "c3");
       orc_program_add_parameter (p, 2, "p1");
       orc_program_add_parameter (p, 2, "p2");
       orc_program_add_parameter (p, 2, "p3");
@@ -1280,6 +1367,7 @@ qf_orc_signed_u16 (guint16 * ORC_RESTRICT d1, guint16 * ORC_RESTRICT d2, guint16
       orc_program_append_2 (p, "shruw", 0, ORC_VAR_T1, ORC_VAR_T1, ORC_VAR_P3, ORC_VAR_D1);
       orc_program_append_2 (p, "shruw", 0, ORC_VAR_T2, ORC_VAR_T2, ORC_VAR_P3, ORC_VAR_D1);
       orc_program_append_2 (p, "cmpeqw", 0, ORC_VAR_T3, ORC_VAR_T1, ORC_VAR_T2, ORC_VAR_D1);
+      orc_program_append_2 (p, "xorw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_C1, ORC_VAR_D1);
       orc_program_append_2 (p, "accw", 0, ORC_VAR_A1, ORC_VAR_T3, ORC_VAR_D1, ORC_VAR_D1);
       orc_program_append_2 (p, "subusw", 0, ORC_VAR_T3, ORC_VAR_T1, ORC_VAR_T2, ORC_VAR_D1);
       orc_program_append_2 (p, "subusw", 0, ORC_VAR_T2, ORC_VAR_T2, ORC_VAR_T1, ORC_VAR_D1);
@@ -1289,10 +1377,10 @@ qf_orc_signed_u16 (guint16 * ORC_RESTRICT d1, guint16 * ORC_RESTRICT d2, guint16
       orc_program_append_2 (p, "subw", 0, ORC_VAR_T2, ORC_VAR_T2, ORC_VAR_T1, ORC_VAR_D1);
       orc_program_append_2 (p, "mullw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_P1, ORC_VAR_D1);
       orc_program_append_2 (p, "mullw", 0, ORC_VAR_T2, ORC_VAR_T2, ORC_VAR_P1, ORC_VAR_D1);
-      orc_program_append_2 (p, "shruw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_C1, ORC_VAR_D1);
-      orc_program_append_2 (p, "shruw", 0, ORC_VAR_T2, ORC_VAR_T2, ORC_VAR_C1, ORC_VAR_D1);
+      orc_program_append_2 (p, "shruw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_C2, ORC_VAR_D1);
+      orc_program_append_2 (p, "shruw", 0, ORC_VAR_T2, ORC_VAR_T2, ORC_VAR_C2, ORC_VAR_D1);
       orc_program_append_2 (p, "subw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_T2, ORC_VAR_D1);
-      orc_program_append_2 (p, "addw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_C2, ORC_VAR_D1);
+      orc_program_append_2 (p, "addw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_C3, ORC_VAR_D1);
       orc_program_append_2 (p, "maxsw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_P4, ORC_VAR_D1);
       orc_program_append_2 (p, "minsw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_P5, ORC_VAR_D1);
       orc_program_append_2 (p, "shlw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_P3, ORC_VAR_D1);
@@ -1335,20 +1423,24 @@ qf_orc_absolute_u16 (guint16 * ORC_RESTRICT d1, guint16 * ORC_RESTRICT d2, guint
   orc_union16 * ORC_RESTRICT ptr1;
   const orc_union16 * ORC_RESTRICT ptr4;
   orc_union16 var12 =  { 0 };
+#if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
+  volatile orc_union16 var35;
+#else
   orc_union16 var35;
+#endif
   orc_union16 var36;
-#if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
-  volatile orc_union16 var37;
-#else
   orc_union16 var37;
-#endif
-  orc_union16 var38;
 #if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
-  volatile orc_union16 var39;
+  volatile orc_union16 var38;
 #else
-  orc_union16 var39;
+  orc_union16 var38;
 #endif
+  orc_union16 var39;
+#if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
+  volatile orc_union16 var40;
+#else
   orc_union16 var40;
+#endif
   orc_union16 var41;
   orc_union16 var42;
   orc_union16 var43;
@@ -1367,67 +1459,73 @@ qf_orc_absolute_u16 (guint16 * ORC_RESTRICT d1, guint16 * ORC_RESTRICT d2, guint
   orc_union16 var56;
   orc_union16 var57;
   orc_union16 var58;
+  orc_union16 var59;
+  orc_union16 var60;
 
   ptr0 = (orc_union16 *)d1;
   ptr1 = (orc_union16 *)d2;
   ptr4 = (orc_union16 *)s1;
 
-    /* 10: loadpw */
-    var35.i = p2;
-    /* 13: loadpw */
-    var36.i = p1;
+    /* 6: loadpw */
+    var35.i = 0x0000ffff; /* 65535 or 3.23786e-319f */
+    /* 12: loadpw */
+    var36.i = p2;
     /* 15: loadpw */
-    var37.i = 0x000003ff; /* 1023 or 5.05429e-321f */
-    /* 18: loadpw */
-    var38.i = p4;
+    var37.i = p1;
+    /* 17: loadpw */
+    var38.i = 0x000003ff; /* 1023 or 5.05429e-321f */
     /* 20: loadpw */
-    var39.i = 0x00000001; /* 1 or 4.94066e-324f */
-    /* 23: loadpw */
-    var40.i = p5;
+    var39.i = p4;
+    /* 22: loadpw */
+    var40.i = 0x00000001; /* 1 or 4.94066e-324f */
+    /* 25: loadpw */
+    var41.i = p5;
 
   for (i = 0; i < n; i++) {
     /* 0: loadw */
-    var41 = ptr0[i];
+    var42 = ptr0[i];
     /* 1: loadw */
-    var42 = ptr4[i];
+    var43 = ptr4[i];
     /* 2: storew */
-    ptr1[i] = var41;
+    ptr1[i] = var42;
     /* 3: shruw */
-    var43.i = ((orc_uint16)var41.i) >> p3;
-    /* 4: shruw */
     var44.i = ((orc_uint16)var42.i) >> p3;
+    /* 4: shruw */
+    var45.i = ((orc_uint16)var43.i) >> p3;
     /* 5: cmpeqw */
-    var45.i = (var43.i == var44.i) ? (~0) : 0;
-    /* 6: accw */
-    var12.i = var12.i + var45.i;
-    /* 7: subusw */
-    var46.i = ORC_CLAMP_UW((orc_uint16)var43.i - (orc_uint16)var44.i);
-    /* 8: subusw */
-    var47.i = ORC_CLAMP_UW((orc_uint16)var44.i - (orc_uint16)var43.i);
-    /* 9: orw */
-    var48.i = var46.i | var47.i;
-    /* 11: subusw */
-    var49.i = ORC_CLAMP_UW((orc_uint16)var48.i - (orc_uint16)var35.i);
-    /* 12: subw */
-    var50.i = var48.i - var49.i;
-    /* 14: mullw */
-    var51.i = (var50.i * var36.i) & 0xffff;
-    /* 16: minsw */
-    var52.i = ORC_MIN(var51.i, var37.i);
-    /* 17: shlw */
-    var53.i = ((orc_uint16)var52.i) << 1;
-    /* 19: mulhuw */
-    var54.i = ((orc_uint32)((orc_uint16)var53.i) * (orc_uint32)((orc_uint16)var38.i)) >> 16;
-    /* 21: addw */
-    var55.i = var54.i + var39.i;
-    /* 22: shruw */
-    var56.i = ((orc_uint16)var55.i) >> 1;
-    /* 24: addw */
+    var46.i = (var44.i == var45.i) ? (~0) : 0;
+    /* 7: xorw */
+    var47.i = var46.i ^ var35.i;
+    /* 8: accw */
+    var12.i = var12.i + var47.i;
+    /* 9: subusw */
+    var48.i = ORC_CLAMP_UW((orc_uint16)var44.i - (orc_uint16)var45.i);
+    /* 10: subusw */
+    var49.i = ORC_CLAMP_UW((orc_uint16)var45.i - (orc_uint16)var44.i);
+    /* 11: orw */
+    var50.i = var48.i | var49.i;
+    /* 13: subusw */
+    var51.i = ORC_CLAMP_UW((orc_uint16)var50.i - (orc_uint16)var36.i);
+    /* 14: subw */
+    var52.i = var50.i - var51.i;
+    /* 16: mullw */
+    var53.i = (var52.i * var37.i) & 0xffff;
+    /* 18: minsw */
+    var54.i = ORC_MIN(var53.i, var38.i);
+    /* 19: shlw */
+    var55.i = ((orc_uint16)var54.i) << 1;
+    /* 21: mulhuw */
+    var56.i = ((orc_uint32)((orc_uint16)var55.i) * (orc_uint32)((orc_uint16)var39.i)) >> 16;
+    /* 23: addw */
     var57.i = var56.i + var40.i;
-    /* 25: shlw */
-    var58.i = ((orc_uint16)var57.i) << p3;
-    /* 26: storew */
-    ptr0[i] = var58;
+    /* 24: shruw */
+    var58.i = ((orc_uint16)var57.i) >> 1;
+    /* 26: addw */
+    var59.i = var58.i + var41.i;
+    /* 27: shlw */
+    var60.i = ((orc_uint16)var59.i) << p3;
+    /* 28: storew */
+    ptr0[i] = var60;
   }
   *a1 = (var12.i & 0xffff);
 
@@ -1443,20 +1541,24 @@ _backup_qf_orc_absolute_u16 (OrcExecutor * ORC_RESTRICT ex)
   orc_union16 * ORC_RESTRICT ptr1;
   const orc_union16 * ORC_RESTRICT ptr4;
   orc_union16 var12 =  { 0 };
+#if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
+  volatile orc_union16 var35;
+#else
   orc_union16 var35;
+#endif
   orc_union16 var36;
-#if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
-  volatile orc_union16 var37;
-#else
   orc_union16 var37;
-#endif
-  orc_union16 var38;
 #if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
-  volatile orc_union16 var39;
+  volatile orc_union16 var38;
 #else
-  orc_union16 var39;
+  orc_union16 var38;
 #endif
+  orc_union16 var39;
+#if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
+  volatile orc_union16 var40;
+#else
   orc_union16 var40;
+#endif
   orc_union16 var41;
   orc_union16 var42;
   orc_union16 var43;
@@ -1475,67 +1577,73 @@ _backup_qf_orc_absolute_u16 (OrcExecutor * ORC_RESTRICT ex)
   orc_union16 var56;
   orc_union16 var57;
   orc_union16 var58;
+  orc_union16 var59;
+  orc_union16 var60;
 
   ptr0 = (orc_union16 *)ex->arrays[0];
   ptr1 = (orc_union16 *)ex->arrays[1];
   ptr4 = (orc_union16 *)ex->arrays[4];
 
-    /* 10: loadpw */
-    var35.i = ex->params[25];
-    /* 13: loadpw */
-    var36.i = ex->params[24];
+    /* 6: loadpw */
+    var35.i = 0x0000ffff; /* 65535 or 3.23786e-319f */
+    /* 12: loadpw */
+    var36.i = ex->params[25];
     /* 15: loadpw */
-    var37.i = 0x000003ff; /* 1023 or 5.05429e-321f */
-    /* 18: loadpw */
-    var38.i = ex->params[27];
+    var37.i = ex->params[24];
+    /* 17: loadpw */
+    var38.i = 0x000003ff; /* 1023 or 5.05429e-321f */
     /* 20: loadpw */
-    var39.i = 0x00000001; /* 1 or 4.94066e-324f */
-    /* 23: loadpw */
-    var40.i = ex->params[28];
+    var39.i = ex->params[27];
+    /* 22: loadpw */
+    var40.i = 0x00000001; /* 1 or 4.94066e-324f */
+    /* 25: loadpw */
+    var41.i = ex->params[28];
 
   for (i = 0; i < n; i++) {
     /* 0: loadw */
-    var41 = ptr0[i];
+    var42 = ptr0[i];
     /* 1: loadw */
-    var42 = ptr4[i];
+    var43 = ptr4[i];
     /* 2: storew */
-    ptr1[i] = var41;
+    ptr1[i] = var42;
     /* 3: shruw */
-    var43.i = ((orc_uint16)var41.i) >> ex->params[26];
-    /* 4: shruw */
     var44.i = ((orc_uint16)var42.i) >> ex->params[26];
+    /* 4: shruw */
+    var45.i = ((orc_uint16)var43.i) >> ex->params[26];
     /* 5: cmpeqw */
-    var45.i = (var43.i == var44.i) ? (~0) : 0;
-    /* 6: accw */
-    var12.i = var12.i + var45.i;
-    /* 7: subusw */
-    var46.i = ORC_CLAMP_UW((orc_uint16)var43.i - (orc_uint16)var44.i);
-    /* 8: subusw */
-    var47.i = ORC_CLAMP_UW((orc_uint16)var44.i - (orc_uint16)var43.i);
-    /* 9: orw */
-    var48.i = var46.i | var47.i;
-    /* 11: subusw */
-    var49.i = ORC_CLAMP_UW((orc_uint16)var48.i - (orc_uint16)var35.i);
-    /* 12: subw */
-    var50.i = var48.i - var49.i;
-    /* 14: mullw */
-    var51.i = (var50.i * var36.i) & 0xffff;
-    /* 16: minsw */
-    var52.i = ORC_MIN(var51.i, var37.i);
-    /* 17: shlw */
-    var53.i = ((orc_uint16)var52.i) << 1;
-    /* 19: mulhuw */
-    var54.i = ((orc_uint32)((orc_uint16)var53.i) * (orc_uint32)((orc_uint16)var38.i)) >> 16;
-    /* 21: addw */
-    var55.i = var54.i + var39.i;
-    /* 22: shruw */
-    var56.i = ((orc_uint16)var55.i) >> 1;
-    /* 24: addw */
+    var46.i = (var44.i == var45.i) ? (~0) : 0;
+    /* 7: xorw */
+    var47.i = var46.i ^ var35.i;
+    /* 8: accw */
+    var12.i = var12.i + var47.i;
+    /* 9: subusw */
+    var48.i = ORC_CLAMP_UW((orc_uint16)var44.i - (orc_uint16)var45.i);
+    /* 10: subusw */
+    var49.i = ORC_CLAMP_UW((orc_uint16)var45.i - (orc_uint16)var44.i);
+    /* 11: orw */
+    var50.i = var48.i | var49.i;
+    /* 13: subusw */
+    var51.i = ORC_CLAMP_UW((orc_uint16)var50.i - (orc_uint16)var36.i);
+    /* 14: subw */
+    var52.i = var50.i - var51.i;
+    /* 16: mullw */
+    var53.i = (var52.i * var37.i) & 0xffff;
+    /* 18: minsw */
+    var54.i = ORC_MIN(var53.i, var38.i);
+    /* 19: shlw */
+    var55.i = ((orc_uint16)var54.i) << 1;
+    /* 21: mulhuw */
+    var56.i = ((orc_uint32)((orc_uint16)var55.i) * (orc_uint32)((orc_uint16)var39.i)) >> 16;
+    /* 23: addw */
     var57.i = var56.i + var40.i;
-    /* 25: shlw */
-    var58.i = ((orc_uint16)var57.i) << ex->params[26];
-    /* 26: storew */
-    ptr0[i] = var58;
+    /* 24: shruw */
+    var58.i = ((orc_uint16)var57.i) >> 1;
+    /* 26: addw */
+    var59.i = var58.i + var41.i;
+    /* 27: shlw */
+    var60.i = ((orc_uint16)var59.i) << ex->params[26];
+    /* 28: storew */
+    ptr0[i] = var60;
   }
   ex->accumulators[0] = (var12.i & 0xffff);
 
@@ -1558,13 +1666,14 @@ qf_orc_absolute_u16 (guint16 * ORC_RESTRICT d1, guint16 * ORC_RESTRICT d2, guint
       static const orc_uint8 bc[] = {
         1, 9, 19, 113, 102, 95, 111, 114, 99, 95, 97, 98, 115, 111, 108, 117, 
         116, 101, 95, 117, 49, 54, 11, 2, 2, 11, 2, 2, 12, 2, 2, 13, 
-        2, 14, 2, 255, 3, 0, 0, 14, 2, 1, 0, 0, 0, 16, 2, 16, 
-        2, 16, 2, 16, 2, 16, 2, 20, 2, 20, 2, 20, 2, 82, 32, 0, 
-        82, 33, 4, 97, 1, 32, 95, 32, 32, 26, 95, 33, 33, 26, 77, 34, 
-        32, 33, 180, 12, 34, 100, 34, 32, 33, 100, 33, 33, 32, 92, 34, 34, 
-        33, 100, 32, 34, 25, 98, 34, 34, 32, 89, 34, 34, 24, 87, 34, 34, 
-        16, 93, 34, 34, 17, 91, 34, 34, 27, 70, 34, 34, 17, 95, 34, 34, 
-        17, 70, 34, 34, 28, 93, 34, 34, 26, 97, 0, 34, 2, 0, 
+        2, 14, 2, 255, 255, 0, 0, 14, 2, 255, 3, 0, 0, 14, 2, 1, 
+        0, 0, 0, 16, 2, 16, 2, 16, 2, 16, 2, 16, 2, 20, 2, 20, 
+        2, 20, 2, 82, 32, 0, 82, 33, 4, 97, 1, 32, 95, 32, 32, 26, 
+        95, 33, 33, 26, 77, 34, 32, 33, 101, 34, 34, 16, 180, 12, 34, 100, 
+        34, 32, 33, 100, 33, 33, 32, 92, 34, 34, 33, 100, 32, 34, 25, 98, 
+        34, 34, 32, 89, 34, 34, 24, 87, 34, 34, 17, 93, 34, 34, 18, 91, 
+        34, 34, 27, 70, 34, 34, 18, 95, 34, 34, 18, 70, 34, 34, 28, 93, 
+        34, 34, 26, 97, 0, 34, 2, 0, 
       };
       p = orc_program_new_from_static_bytecode (bc);
       orc_program_set_backup_function (p, _backup_qf_orc_absolute_u16);
@@ -1576,8 +1685,9 @@ qf_orc_absolute_u16 (guint16 * ORC_RESTRICT d1, guint16 * ORC_RESTRICT d2, guint
       orc_program_add_destination (p, 2, "d2");
       orc_program_add_source (p, 2, "s1");
       orc_program_add_accumulator (p, 2, "a1");
-      orc_program_add_constant (p, 2, 0x000003ff, "c1");
-      orc_program_add_constant (p, 2, 0x00000001, "c2");
+      orc_program_add_constant (p, 2, 0x0000ffff, "c1");
+      orc_program_add_constant (p, 2, 0x000003ff, "c2");
+      orc_program_add_constant (p, 2, 0x00000001, "c3");
       orc_program_add_parameter (p, 2, "p1");
       orc_program_add_parameter (p, 2, "p2");
       orc_program_add_parameter (p, 2, "p3");
@@ -1593,6 +1703,7 @@ qf_orc_absolute_u16 (guint16 * ORC_RESTRICT d1, guint16 * ORC_RESTRICT d2, guint
       orc_program_append_2 (p, "shruw", 0, ORC_VAR_T1, ORC_VAR_T1, ORC_VAR_P3, ORC_VAR_D1);
       orc_program_append_2 (p, "shruw", 0, ORC_VAR_T2, ORC_VAR_T2, ORC_VAR_P3, ORC_VAR_D1);
       orc_program_append_2 (p, "cmpeqw", 0, ORC_VAR_T3, ORC_VAR_T1, ORC_VAR_T2, ORC_VAR_D1);
+      orc_program_append_2 (p, "xorw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_C1, ORC_VAR_D1);
       orc_program_append_2 (p, "accw", 0, ORC_VAR_A1, ORC_VAR_T3, ORC_VAR_D1, ORC_VAR_D1);
       orc_program_append_2 (p, "subusw", 0, ORC_VAR_T3, ORC_VAR_T1, ORC_VAR_T2, ORC_VAR_D1);
       orc_program_append_2 (p, "subusw", 0, ORC_VAR_T2, ORC_VAR_T2, ORC_VAR_T1, ORC_VAR_D1);
@@ -1600,11 +1711,11 @@ qf_orc_absolute_u16 (guint16 * ORC_RESTRICT d1, guint16 * ORC_RESTRICT d2, guint
       orc_program_append_2 (p, "subusw", 0, ORC_VAR_T1, ORC_VAR_T3, ORC_VAR_P2, ORC_VAR_D1);
       orc_program_append_2 (p, "subw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_T1, ORC_VAR_D1);
       orc_program_append_2 (p, "mullw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_P1, ORC_VAR_D1);
-      orc_program_append_2 (p, "minsw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_C1, ORC_VAR_D1);
-      orc_program_append_2 (p, "shlw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_C2, ORC_VAR_D1);
+      orc_program_append_2 (p, "minsw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_C2, ORC_VAR_D1);
+      orc_program_append_2 (p, "shlw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_C3, ORC_VAR_D1);
       orc_program_append_2 (p, "mulhuw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_P4, ORC_VAR_D1);
-      orc_program_append_2 (p, "addw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_C2, ORC_VAR_D1);
-      orc_program_append_2 (p, "shruw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_C2, ORC_VAR_D1);
+      orc_program_append_2 (p, "addw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_C3, ORC_VAR_D1);
+      orc_program_append_2 (p, "shruw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_C3, ORC_VAR_D1);
       orc_program_append_2 (p, "addw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_P5, ORC_VAR_D1);
       orc_program_append_2 (p, "shlw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_P3, ORC_VAR_D1);
       orc_program_append_2 (p, "storew", 0, ORC_VAR_D1, ORC_VAR_T3, ORC_VAR_D1, ORC_VAR_D1);

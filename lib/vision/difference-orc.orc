@@ -5,7 +5,8 @@
 # is stored, so a destination may be a source, pixel by pixel.
 
 # now: the picture, replaced by its signed difference to then; past: takes the
-# picture. same: 255 for each pixel that did not change.
+# picture. moved: 255 for each pixel that
+# changed (and 0 for lanes beyond the row, which are loaded as zeros).
 # limit = min (255, ceil (256 / gain)): gain * limit <= 510.
 .function qf_orc_signed_u8
 .dest 1 now guint8
@@ -15,7 +16,7 @@
 .param 1 limit
 .param 1 low
 .param 1 high
-.accumulator 4 same guint32
+.accumulator 4 moved guint32
 .temp 1 n
 .temp 1 t
 .temp 1 e
@@ -25,7 +26,8 @@ loadb n, now
 loadb t, then
 storeb past, n
 cmpeqb e, n, t
-accsadubl same, e, 0
+xorb e, e, 255
+accsadubl moved, e, 0
 subusb e, n, t
 subusb t, t, n
 minub e, e, limit
@@ -50,7 +52,7 @@ storeb now, e
 .source 1 then guint8
 .param 1 low
 .param 1 high
-.accumulator 4 same guint32
+.accumulator 4 moved guint32
 .temp 1 n
 .temp 1 t
 .temp 1 e
@@ -58,7 +60,8 @@ loadb n, now
 loadb t, then
 storeb past, n
 cmpeqb e, n, t
-accsadubl same, e, 0
+xorb e, e, 255
+accsadubl moved, e, 0
 subusb e, n, t
 subusb t, t, n
 shrub e, e, 1
@@ -78,7 +81,7 @@ storeb now, e
 .param 1 limit
 .param 2 scale
 .param 2 black
-.accumulator 4 same guint32
+.accumulator 4 moved guint32
 .temp 1 n
 .temp 1 t
 .temp 1 e
@@ -87,7 +90,8 @@ loadb n, now
 loadb t, then
 storeb past, n
 cmpeqb e, n, t
-accsadubl same, e, 0
+xorb e, e, 255
+accsadubl moved, e, 0
 subusb e, n, t
 subusb t, t, n
 orb e, e, t
@@ -104,7 +108,7 @@ convwb e, v
 storeb now, e
 
 # 10 bits at @shift in 16. limit = min (1023, ceil (1024 / gain)):
-# gain * limit <= 1278. same: 65535 for each pixel that did not change.
+# gain * limit <= 1278. moved: 65535 for each pixel that changed.
 .function qf_orc_signed_u16
 .dest 2 now guint16
 .dest 2 past guint16
@@ -114,7 +118,7 @@ storeb now, e
 .param 2 shift
 .param 2 low
 .param 2 high
-.accumulator 2 same guint16
+.accumulator 2 moved guint16
 .temp 2 n
 .temp 2 t
 .temp 2 e
@@ -124,7 +128,8 @@ storew past, n
 shruw n, n, shift
 shruw t, t, shift
 cmpeqw e, n, t
-accw same, e
+xorw e, e, 65535
+accw moved, e
 subusw e, n, t
 subusw t, t, n
 subusw n, e, limit
@@ -151,7 +156,7 @@ storew now, e
 .param 2 shift
 .param 2 scale
 .param 2 black
-.accumulator 2 same guint16
+.accumulator 2 moved guint16
 .temp 2 n
 .temp 2 t
 .temp 2 e
@@ -161,7 +166,8 @@ storew past, n
 shruw n, n, shift
 shruw t, t, shift
 cmpeqw e, n, t
-accw same, e
+xorw e, e, 65535
+accw moved, e
 subusw e, n, t
 subusw t, t, n
 orw e, e, t

@@ -41,32 +41,32 @@ qf_row_map_init (
 static gsize
 difference_8 (const QfRowMap *m, guint8 *now, guint8 *past, const guint8 *then)
 {
-  guint32 same = 0;
+  guint32 moved = 0;
 
   if (m->absolute)
-    qf_orc_absolute_u8 (now, past, &same, then, m->gain, m->limit, m->scale,
+    qf_orc_absolute_u8 (now, past, &moved, then, m->gain, m->limit, m->scale,
         m->black, m->width);
   else if (m->gain == 1)
-    qf_orc_signed_once_u8 (now, past, &same, then, m->low, m->high, m->width);
+    qf_orc_signed_once_u8 (now, past, &moved, then, m->low, m->high, m->width);
   else
     qf_orc_signed_u8 (
-        now, past, &same, then, m->gain, m->limit, m->low, m->high, m->width);
-  return (gsize) m->width - same / 255;
+        now, past, &moved, then, m->gain, m->limit, m->low, m->high, m->width);
+  return moved / 255;
 }
 
 static gsize
 difference_10 (
     const QfRowMap *m, guint16 *now, guint16 *past, const guint16 *then)
 {
-  guint16 same = 0; /* minus their number, modulo 2^16; width < 2^15 */
+  guint16 moved = 0; /* minus their number, modulo 2^16; width < 2^15 */
 
   if (m->absolute)
-    qf_orc_absolute_u16 (now, past, &same, then, m->gain, m->limit, m->shift,
+    qf_orc_absolute_u16 (now, past, &moved, then, m->gain, m->limit, m->shift,
         m->scale, m->black, m->width);
   else
-    qf_orc_signed_u16 (now, past, &same, then, m->gain, m->limit, m->shift,
+    qf_orc_signed_u16 (now, past, &moved, then, m->gain, m->limit, m->shift,
         m->low, m->high, m->width);
-  return (gsize) m->width - (guint16) -same;
+  return (guint16) -moved;
 }
 
 gsize
