@@ -20,6 +20,7 @@ struct _GstFrameDiffGate
   GstClockTime clock; /* of the frame at hand */
   GstClockTime moved; /* when something moved, NONE: closed */
   GQueue held;        /* Held, oldest at the head */
+  GQueue out;         /* GstBuffer: come out */
   guint64 bytes;      /* of all held */
   gboolean warned;
   gboolean dropped; /* frames, since the last that passed */
@@ -38,6 +39,7 @@ gst_frame_diff_gate_new (GstElement *element, GstPad *srcpad)
   g->srcpad = srcpad;
   g->clock = g->moved = g->gap_start = GST_CLOCK_TIME_NONE;
   g_queue_init (&g->held);
+  g_queue_init (&g->out);
   return g;
 }
 
@@ -51,9 +53,10 @@ held_free (gpointer held)
 void
 gst_frame_diff_gate_drop_held (GstFrameDiffGate *g)
 {
-  if (!g_queue_is_empty (&g->held))
+  if (!g_queue_is_empty (&g->held) || !g_queue_is_empty (&g->out))
     g->dropped = TRUE;
   g_queue_clear_full (&g->held, held_free);
+  g_queue_clear_full (&g->out, (GDestroyNotify) gst_buffer_unref);
   g->bytes = 0;
   g->gap_start = GST_CLOCK_TIME_NONE;
   g->gap_told = FALSE;
@@ -168,51 +171,53 @@ set_clock (GstFrameDiffGate *g, GstClockTime time)
 }
 
 static void
-mark_first (GstFrameDiffGate *g, GstBuffer *buffer)
+let_out (GstFrameDiffGate *g, GstBuffer *buffer)
 {
-  if (g->dropped)
+  if (g->dropped) {
+    buffer = gst_buffer_make_writable (buffer);
     GST_BUFFER_FLAG_SET (buffer, GST_BUFFER_FLAG_DISCONT);
+  }
   g->dropped = FALSE;
   g->gap_start = GST_CLOCK_TIME_NONE;
   g->gap_told = FALSE;
+  g_queue_push_tail (&g->out, buffer);
 }
 
-static GstFlowReturn
-push_held (GstFrameDiffGate *g, GstClockTime roll)
+static void
+let_held_out (GstFrameDiffGate *g, GstClockTime roll)
 {
-  GstFlowReturn flow = GST_FLOW_OK;
   Held *h;
 
   while ((h = g_queue_peek_head (&g->held)) && h->clock + roll < g->clock)
     drop_oldest (g);
-  while (flow == GST_FLOW_OK && (h = g_queue_pop_head (&g->held))) {
-    g->bytes -= h->size;
-    mark_first (g, h->buffer);
-    flow = gst_pad_push (g->srcpad, g_steal_pointer (&h->buffer));
+  while ((h = g_queue_pop_head (&g->held))) {
+    let_out (g, h->buffer);
     g_free (h);
   }
-  return flow;
+  g->bytes = 0;
 }
 
-GstFlowReturn
+void
 gst_frame_diff_gate_take (GstFrameDiffGate *g, GstBuffer *buffer,
-    GstClockTime time, gboolean moves, const GstFrameDiffValues *v,
-    gboolean *pass)
+    GstClockTime time, gboolean moves, const GstFrameDiffValues *v)
 {
   GstClockTime post_roll = (GstClockTime) (v->post_roll * (gdouble) GST_SECOND);
-  GstFlowReturn flow;
 
   set_clock (g, time);
   if (moves)
     g->moved = g->clock;
-  *pass = GST_CLOCK_TIME_IS_VALID (g->moved) &&
-      (moves || g->clock - g->moved <= post_roll);
-  if (!*pass) {
+  if (GST_CLOCK_TIME_IS_VALID (g->moved) && g->clock - g->moved <= post_roll) {
+    let_held_out (g, gst_frame_diff_values_latency (v));
+    let_out (g, buffer);
+  } else {
     g->moved = GST_CLOCK_TIME_NONE;
     hold (g, buffer, v);
-    return GST_FLOW_OK;
+    gst_buffer_unref (buffer);
   }
-  flow = push_held (g, gst_frame_diff_values_latency (v));
-  mark_first (g, buffer);
-  return flow;
+}
+
+GstBuffer *
+gst_frame_diff_gate_next (GstFrameDiffGate *g)
+{
+  return g_queue_pop_head (&g->out);
 }

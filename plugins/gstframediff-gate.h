@@ -21,14 +21,15 @@ void gst_frame_diff_gate_forget (GstFrameDiffGate *g);
  * those of caps, that is over. */
 void gst_frame_diff_gate_drop_held (GstFrameDiffGate *g);
 
-/** Takes the next frame at @time (stream time or GST_CLOCK_TIME_NONE), in which
- * something @moves or not. TRUE in @pass: it is to be passed, after those
- * before it, which were pushed here; the result is that of pushing. Else GAP
- * events tell downstream that time goes on, about once a second: encoders keep
- * them all until the next frame. @buffer is writable; it is copied, not kept.
- */
-GstFlowReturn gst_frame_diff_gate_take (GstFrameDiffGate *g, GstBuffer *buffer,
-    GstClockTime time, gboolean moves, const GstFrameDiffValues *v,
-    gboolean *pass);
+/** Takes the next frame (its ownership too) at @time (stream time or
+ * GST_CLOCK_TIME_NONE), in which something @moves or not: it waits to come out,
+ * after those before it, or is held or dropped. What is held is a copy. Where
+ * frames are dropped, GAP events tell downstream that time goes on, about once
+ * a second: encoders keep them all until the next frame. */
+void gst_frame_diff_gate_take (GstFrameDiffGate *g, GstBuffer *buffer,
+    GstClockTime time, gboolean moves, const GstFrameDiffValues *v);
+
+/** The next frame that comes out, NULL: none. */
+GstBuffer *gst_frame_diff_gate_next (GstFrameDiffGate *g);
 
 G_END_DECLS

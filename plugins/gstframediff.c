@@ -142,9 +142,10 @@ struct _GstFrameDiff
   GstFrameDiffPlanes *planes;
   GstFrameDiffMotion *motion;
   GstFrameDiffGate *gate;
-  gboolean find, gating; /* motion was analysed, still frames dropped */
-  gboolean has_past;     /* of plain difference images */
-  guint ignore_serial;   /* of the polygons in use */
+  GstFrameDiffValues values; /* of the frame at hand */
+  gboolean find, gating;     /* motion was analysed, still frames dropped */
+  gboolean has_past;         /* of plain difference images */
+  guint ignore_serial;       /* of the polygons in use */
   gboolean warned_distance;
 };
 
@@ -527,9 +528,7 @@ gst_frame_diff_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
 {
   GstFrameDiff *self = GST_FRAME_DIFF (trans);
   GstClockTime time = gst_qf_stream_time (trans, buffer);
-  GstFlowReturn flow;
   GstFrameDiffValues v;
-  gboolean pass;
 
   GST_OBJECT_LOCK (self);
   v = self->settings.values;
@@ -546,11 +545,28 @@ gst_frame_diff_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
         ("A frame cannot be read: its memory does not fit its caps."), (NULL));
     return GST_FLOW_ERROR;
   }
-  if (!v.drop_still)
+  self->values = v;
+  return GST_FLOW_OK;
+}
+
+/* Called until nothing comes out. */
+static GstFlowReturn
+gst_frame_diff_generate_output (GstBaseTransform *trans, GstBuffer **out)
+{
+  GstFrameDiff *self = GST_FRAME_DIFF (trans);
+  GstFlowReturn flow;
+
+  *out = gst_frame_diff_gate_next (self->gate);
+  if (*out)
     return GST_FLOW_OK;
-  flow = gst_frame_diff_gate_take (self->gate, buffer, time,
-      gst_frame_diff_motion_moves (self->motion), &v, &pass);
-  return flow == GST_FLOW_OK && !pass ? GST_BASE_TRANSFORM_FLOW_DROPPED : flow;
+  flow = GST_BASE_TRANSFORM_CLASS (parent_class)->generate_output (trans, out);
+  if (flow == GST_FLOW_OK && *out && self->values.drop_still) {
+    gst_frame_diff_gate_take (self->gate, *out,
+        gst_qf_stream_time (trans, *out),
+        gst_frame_diff_motion_moves (self->motion), &self->values);
+    *out = gst_frame_diff_gate_next (self->gate);
+  }
+  return flow;
 }
 
 /* --- object --------------------------------------------------------------- */
@@ -626,6 +642,7 @@ gst_frame_diff_class_init (GstFrameDiffClass *klass)
   trans->src_event = gst_frame_diff_src_event;
   trans->query = gst_frame_diff_query;
   trans->transform_ip = gst_frame_diff_transform_ip;
+  trans->generate_output = gst_frame_diff_generate_output;
 }
 
 static void
