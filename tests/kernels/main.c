@@ -1,7 +1,8 @@
 /* Every kernel of one tier against naive references, tolerance 0.
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Usage: kernels TIER [SEED]. The list of kernels is the library's own: a
+ * Usage: test-kernels TIER [SEED], or test-kernels TIER --bench, which times
+ * convolutions. The list of kernels is the library's own: a
  * kernel without a check does not compile here. */
 #include "check.h"
 #include "kernels/kernel-list.h"
@@ -132,6 +133,12 @@ main (int argc, char **argv)
 
   if (!k) {
     printf ("1..0 # SKIP this processor or build has no tier %s\n", tier);
+    return 0;
+  }
+  if (argc > 2 && strcmp (argv[2], "--bench") == 0) {
+    QfRng rng = { 1 };
+
+    bench (k, &rng);
     return 0;
   }
   printf ("1..%d\n# tier %s, seed %llu\n", N_CHECKS, k->name,
