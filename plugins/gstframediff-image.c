@@ -261,7 +261,10 @@ gst_frame_diff_image_motion (GstFrameDiffImage *d, GstVideoFrame *frame,
   for (gint y = 0; y < rows.r.h; y++) {
     gsize at = (gsize) y * (gsize) rows.r.w;
 
-    memcpy (codes, luma + y * stride, (gsize) rows.r.w);
+    if (luma)
+      memcpy (codes, luma + y * stride, (gsize) rows.r.w);
+    else
+      memset (codes, 0, (gsize) rows.r.w);
     qf_image_diff_row (&o, rows.r.w, codes, then ? then + at : NULL,
         mask ? mask + at : NULL, scratch);
     if (is_deep (frame)) {

@@ -26,9 +26,9 @@ gdouble gst_frame_diff_image_apply (GstFrameDiffImage *d, GstVideoFrame *frame,
 
 /** The same with what a motion analysis found: d = @luma − @then where @mask is
  * set, else 0. @luma: [height] rows of the picture's luma (qf_image_luma()),
- * @stride bytes apart; @then: [height][width], NULL: nothing changed; @mask:
- * [height][width], 255 moving, NULL: everywhere. Of @options only `absolute`
- * and `gain` count. */
+ * @stride bytes apart; @then: [height][width], NULL: nothing changed (@luma may
+ * be NULL then); @mask: [height][width], 255 moving, NULL: everywhere. Of
+ * @options only `absolute` and `gain` count. */
 void gst_frame_diff_image_motion (GstFrameDiffImage *d, GstVideoFrame *frame,
     const guint8 *luma, gssize stride, const guint8 *then, const guint8 *mask,
     const QfImageDiffOptions *options);
