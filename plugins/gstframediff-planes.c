@@ -132,31 +132,10 @@ gst_frame_diff_planes_forget (GstFrameDiffPlanes *d)
     gst_qf_planer_forget (entry_at (d, i)->planer);
 }
 
-/* Of the pixels inside the letterbox. */
-static gdouble
-changed_share (const GstQfWant *want, const QfGeometry *g, const guint8 *planes)
-{
-  gsize changed = 0;
-
-  for (gint y = g->y; y < g->y + g->h; y++)
-    for (gint x = g->x; x < g->x + g->w; x++) {
-      gboolean moved = FALSE;
-
-      for (gint i = 0; i < want->planes.n && !moved; i++)
-        moved = want->planes.plane[i].k > 0 &&
-            planes[((gsize) i * want->height + y) * want->width + x] !=
-                qf_plane_rest (&want->planes.plane[i]);
-      changed += moved;
-    }
-  return (gdouble) changed / ((gdouble) g->w * g->h);
-}
-
-gdouble
+void
 gst_frame_diff_planes_attach (
     GstFrameDiffPlanes *d, GstVideoFrame *frame, GstClockTime time)
 {
-  gdouble share = -1;
-
   for (guint i = 0; i < d->entries->len; i++) {
     Entry *e = entry_at (d, i);
     gsize size = gst_qf_want_size (&e->want);
@@ -164,13 +143,9 @@ gst_frame_diff_planes_attach (
     GBytes *bytes;
 
     gst_qf_planer_push (e->planer, frame, time, planes);
-    if (share < 0 && qf_planes_history (&e->want.planes) > 0)
-      share =
-          changed_share (&e->want, gst_qf_planer_geometry (e->planer), planes);
     bytes = g_bytes_new_take (planes, size);
     gst_buffer_add_qf_planes_meta (
         frame->buffer, &e->want, gst_qf_planer_geometry (e->planer), bytes);
     g_bytes_unref (bytes);
   }
-  return MAX (share, 0);
 }

@@ -26,9 +26,8 @@ void gst_frame_diff_planes_event (GstFrameDiffPlanes *d, GstEvent *event);
 void gst_frame_diff_planes_forget (GstFrameDiffPlanes *d);
 
 /** Computes the planes of @frame for each want and attaches them to its buffer.
- * Returns the share of pixels (0 … 1) in which the first want with a difference
- * plane shows a change, 0 where there is none. */
-gdouble gst_frame_diff_planes_attach (
+ */
+void gst_frame_diff_planes_attach (
     GstFrameDiffPlanes *d, GstVideoFrame *frame, GstClockTime time);
 
 G_END_DECLS
