@@ -3,6 +3,7 @@
 #pragma once
 
 #include "gstqfmeta.h"
+#include "gstqfmotionmeta.h"
 
 G_BEGIN_DECLS
 
@@ -54,6 +55,17 @@ QfuseDetectionsMeta *gst_buffer_add_qfuse_detections (
     GstBuffer *buffer, guint width, guint height);
 QfuseTruthMeta *gst_buffer_add_qfuse_truth (
     GstBuffer *buffer, guint width, guint height);
+
+/** Registers the meta; called when the plugin is loaded and harmless after. */
+void gst_qf_motion_meta_register (void);
+
+/** Adds a meta without regions for frames of @width × @height pixels. The
+ * buffer must be writable. */
+QfuseMotionMeta *gst_buffer_add_qfuse_motion (
+    GstBuffer *buffer, guint width, guint height);
+
+/** Removes what others knew. Their regions of interest stay. */
+void gst_buffer_remove_qfuse_motion (GstBuffer *buffer);
 
 /** Writes what is known of @d in a frame of @width × @height pixels into its
  * region of interest: the box, and the params that DL Streamer's users read. */

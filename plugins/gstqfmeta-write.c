@@ -4,7 +4,6 @@
 
 #include "gstqfanalytics.h"
 #include "gstqfmeta-private.h"
-#include "gstqfmotionmeta.h"
 
 void
 gst_qf_found_init (GstQfFound *found)

@@ -2,7 +2,6 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstqfmapping.h"
 #include "gstqfmeta-private.h"
-#include "gstqfmotionmeta.h"
 
 static void
 detection_clear (gpointer data)

@@ -1,7 +1,5 @@
 /* GStreamer qfuse: what moves in a frame, as a meta.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "gstqfmotionmeta.h"
-
 #include "gstqfmapping.h"
 
 static gboolean

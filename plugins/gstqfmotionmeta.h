@@ -46,15 +46,4 @@ qfuse_buffer_get_motion (GstBuffer *buffer)
   return m && m->width > 0 ? m : NULL;
 }
 
-/** Registers the meta; called when the plugin is loaded and harmless after. */
-void gst_qf_motion_meta_register (void);
-
-/** Adds a meta without regions for frames of @width × @height pixels. Only
- * inside the plugin. The buffer must be writable. */
-QfuseMotionMeta *gst_buffer_add_qfuse_motion (
-    GstBuffer *buffer, guint width, guint height);
-
-/** Removes what others knew. Their regions of interest stay. */
-void gst_buffer_remove_qfuse_motion (GstBuffer *buffer);
-
 G_END_DECLS
