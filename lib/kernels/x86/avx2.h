@@ -10,9 +10,10 @@
 #include <immintrin.h>
 #include <string.h>
 
-/* Keeps a value in its register at this place: gcc 12 otherwise hoists products
- * above sums until the registers do not suffice. */
-#define QF_PIN(v) __asm__("" : "+x"(v))
+/* sum += v, eight times 32 bits, at this place and in the sum's own register:
+ * gcc 12 otherwise hoists products above sums until the registers do not
+ * suffice. */
+#define QF_ADD32(sum, v) __asm__("vpaddd %1, %0, %0" : "+x"(sum) : "x"(v))
 
 /** QfRequant, spread over vectors. */
 typedef struct

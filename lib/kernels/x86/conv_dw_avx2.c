@@ -177,10 +177,9 @@ typedef struct
 } Sums;
 
 #define ADD(sum, x, i)                                                         \
-  sum = _mm256_add_epi32 (sum,                                                 \
+  QF_ADD32 (sum,                                                               \
       _mm256_madd_epi16 (                                                      \
-          x, _mm256_loadu_si256 ((const __m256i *) (w + (i) *2 * LANES))));    \
-  QF_PIN (sum)
+          x, _mm256_loadu_si256 ((const __m256i *) (w + (i) *2 * LANES))))
 
 /* What column @x gives to window @i. */
 #define WINDOW(i)                                                              \

@@ -181,23 +181,37 @@ transform_input (const Job *j, int t, int i)
       pixel, s->in_c, j->x_zero, j->v + (size_t) i * s->in_c, j->z.v_step);
 }
 
+/* Functions of their own, whose every register is the tile's. */
+static __attribute__ ((noinline)) void
+multiply_sixes (
+    const int16_t *v, size_t ic, const int16_t *w, int n, int32_t *m)
+{
+  for (int i = 0; i + QF_TILE_X <= n; i += QF_TILE_X)
+    qf_wino_multiply_avx2 (
+        v + (size_t) i * ic, ic, w, QF_TILE_X, m + (size_t) i * QF_TILE_Y);
+}
+
+static __attribute__ ((noinline)) void
+multiply_rest (const int16_t *v, size_t ic, const int16_t *w, int n, int32_t *m)
+{
+  qf_wino_multiply_avx2 (v, ic, w, n, m);
+}
+
 /* Products of @n tiles with one block of weights: all 36, one by one. */
 static void
 multiply (const Job *j, const int16_t *w, int n)
 {
   size_t ic = (size_t) j->s->in_c;
+  int rest = n % QF_TILE_X, sixes = n - rest;
 
   for (int a = 0; a < AREA; a++, w += ic * QF_TILE_Y) {
     const int16_t *v = j->v + (size_t) a * j->z.v_step;
     int32_t *m = j->m + (size_t) a * j->z.m_step;
-    int i = 0;
 
-    for (; i + QF_TILE_X <= n; i += QF_TILE_X)
-      qf_wino_multiply_avx2 (
-          v + (size_t) i * ic, ic, w, QF_TILE_X, m + (size_t) i * QF_TILE_Y);
-    if (i < n)
-      qf_wino_multiply_avx2 (
-          v + (size_t) i * ic, ic, w, n - i, m + (size_t) i * QF_TILE_Y);
+    multiply_sixes (v, ic, w, sixes, m);
+    if (rest > 0)
+      multiply_rest (
+          v + (size_t) sixes * ic, ic, w, rest, m + (size_t) sixes * QF_TILE_Y);
   }
 }
 

@@ -40,13 +40,12 @@ qf_tile_avx2 (const int16_t *const *x, const int16_t *w, size_t pairs, int n,
                                                                                \
     memcpy (&two, x##i + 2 * k, sizeof two);                                   \
     p = _mm256_set1_epi32 (two);                                               \
-    a##i = _mm256_add_epi32 (a##i, _mm256_madd_epi16 (p, wa));                 \
-    QF_PIN (a##i);                                                             \
+    QF_ADD32 (a##i, _mm256_madd_epi16 (p, wa));                                \
     if (nv > 1) {                                                              \
-      b##i = _mm256_add_epi32 (b##i, _mm256_madd_epi16 (p, wb));               \
-      QF_PIN (b##i);                                                           \
+      QF_ADD32 (b##i, _mm256_madd_epi16 (p, wb));                              \
     }                                                                          \
   }
+#pragma GCC unroll 2
   for (size_t k = 0; k < pairs; k++, w += nv * QF_TILE_Y) {
     __m256i wa = _mm256_loadu_si256 ((const __m256i *) w);
     __m256i wb =
