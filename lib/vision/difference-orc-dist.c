@@ -80,13 +80,17 @@ typedef union { orc_int64 i; double f; orc_int32 x2[2]; float x2f[2]; orc_int16 
 #ifndef DISABLE_ORC
 #include <orc/orc.h>
 #endif
-ORC_INTERNAL void qf_orc_signed_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, guint32 * ORC_RESTRICT a1, const guint8 * ORC_RESTRICT s1, int p1, int p2, int p3, int p4, int n);
-ORC_INTERNAL void qf_orc_signed_once_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, guint32 * ORC_RESTRICT a1, const guint8 * ORC_RESTRICT s1, int p1, int p2, int n);
-ORC_INTERNAL void qf_orc_absolute_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, guint32 * ORC_RESTRICT a1, const guint8 * ORC_RESTRICT s1, int p1, int p2, int p3, int p4, int n);
-ORC_INTERNAL void qf_orc_signed_u16 (guint16 * ORC_RESTRICT d1, guint16 * ORC_RESTRICT d2, guint16 * ORC_RESTRICT a1, const guint16 * ORC_RESTRICT s1, int p1, int p2, int p3, int p4, int p5, int n);
-ORC_INTERNAL void qf_orc_absolute_u16 (guint16 * ORC_RESTRICT d1, guint16 * ORC_RESTRICT d2, guint16 * ORC_RESTRICT a1, const guint16 * ORC_RESTRICT s1, int p1, int p2, int p3, int p4, int p5, int n);
+ORC_INTERNAL void qf_orc_signed_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, const guint8 * ORC_RESTRICT s1, int p1, int p2, int p3, int p4, int n);
+ORC_INTERNAL void qf_orc_signed_once_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, const guint8 * ORC_RESTRICT s1, int p1, int p2, int n);
+ORC_INTERNAL void qf_orc_absolute_once_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, const guint8 * ORC_RESTRICT s1, int n);
+ORC_INTERNAL void qf_orc_absolute_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, const guint8 * ORC_RESTRICT s1, int p1, int p2, int p3, int p4, int n);
+ORC_INTERNAL void qf_orc_signed_u16 (guint16 * ORC_RESTRICT d1, guint16 * ORC_RESTRICT d2, const guint16 * ORC_RESTRICT s1, int p1, int p2, int p3, int p4, int p5, int n);
+ORC_INTERNAL void qf_orc_absolute_u16 (guint16 * ORC_RESTRICT d1, guint16 * ORC_RESTRICT d2, const guint16 * ORC_RESTRICT s1, int p1, int p2, int p3, int p4, int p5, int n);
 ORC_INTERNAL void qf_orc_moving_u8 (guint8 * ORC_RESTRICT d1, const guint8 * ORC_RESTRICT s1, const guint8 * ORC_RESTRICT s2, int p1, int n);
 ORC_INTERNAL void qf_orc_moving_u16 (guint8 * ORC_RESTRICT d1, const guint16 * ORC_RESTRICT s1, const guint16 * ORC_RESTRICT s2, int p1, int p2, int n);
+ORC_INTERNAL void qf_orc_same_u8 (guint8 * ORC_RESTRICT d1, const guint8 * ORC_RESTRICT s1, const guint8 * ORC_RESTRICT s2, int n);
+ORC_INTERNAL void qf_orc_same_u16 (guint8 * ORC_RESTRICT d1, const guint16 * ORC_RESTRICT s1, const guint16 * ORC_RESTRICT s2, int p1, int n);
+ORC_INTERNAL void qf_orc_count (guint32 * ORC_RESTRICT a1, const guint32 * ORC_RESTRICT s1, int n);
 ORC_INTERNAL void qf_orc_blocks (guint8 * ORC_RESTRICT d1, const guint8 * ORC_RESTRICT s1, const guint8 * ORC_RESTRICT s2, const guint8 * ORC_RESTRICT s3, const guint8 * ORC_RESTRICT s4, int n);
 ORC_INTERNAL void qf_orc_keep_u8 (guint8 * ORC_RESTRICT d1, const guint8 * ORC_RESTRICT s1, const guint8 * ORC_RESTRICT s2, const guint8 * ORC_RESTRICT s3, const guint8 * ORC_RESTRICT s4, const guint8 * ORC_RESTRICT s5, const guint8 * ORC_RESTRICT s6, int n);
 ORC_INTERNAL void qf_orc_keep_u16 (guint16 * ORC_RESTRICT d1, const guint16 * ORC_RESTRICT s1, const guint16 * ORC_RESTRICT s2, const guint8 * ORC_RESTRICT s3, const guint8 * ORC_RESTRICT s4, const guint8 * ORC_RESTRICT s5, const guint8 * ORC_RESTRICT s6, int n);
@@ -149,117 +153,93 @@ ORC_INTERNAL void qf_orc_deepen (guint16 * ORC_RESTRICT d1, const guint8 * ORC_R
 /* qf_orc_signed_u8 */
 #ifdef DISABLE_ORC
 void
-qf_orc_signed_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, guint32 * ORC_RESTRICT a1, const guint8 * ORC_RESTRICT s1, int p1, int p2, int p3, int p4, int n){
+qf_orc_signed_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, const guint8 * ORC_RESTRICT s1, int p1, int p2, int p3, int p4, int n){
   int i;
   orc_int8 * ORC_RESTRICT ptr0;
   orc_int8 * ORC_RESTRICT ptr1;
   const orc_int8 * ORC_RESTRICT ptr4;
-  orc_union32 var12 =  { 0 };
-#if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
-  volatile orc_int8 var37;
-#else
   orc_int8 var37;
-#endif
+  orc_union16 var38;
 #if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
-  volatile orc_int8 var38;
+  volatile orc_union16 var39;
 #else
-  orc_int8 var38;
+  orc_union16 var39;
 #endif
-  orc_int8 var39;
-  orc_union16 var40;
-#if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
-  volatile orc_union16 var41;
-#else
-  orc_union16 var41;
-#endif
+  orc_int8 var40;
+  orc_int8 var41;
   orc_int8 var42;
   orc_int8 var43;
   orc_int8 var44;
   orc_int8 var45;
   orc_int8 var46;
   orc_int8 var47;
-  orc_int8 var48;
-  orc_int8 var49;
-  orc_int8 var50;
-  orc_int8 var51;
+  orc_union16 var48;
+  orc_union16 var49;
+  orc_union16 var50;
+  orc_union16 var51;
   orc_union16 var52;
   orc_union16 var53;
   orc_union16 var54;
   orc_union16 var55;
-  orc_union16 var56;
-  orc_union16 var57;
-  orc_union16 var58;
-  orc_union16 var59;
-  orc_int8 var60;
-  orc_int8 var61;
-  orc_int8 var62;
+  orc_int8 var56;
+  orc_int8 var57;
+  orc_int8 var58;
 
   ptr0 = (orc_int8 *)d1;
   ptr1 = (orc_int8 *)d2;
   ptr4 = (orc_int8 *)s1;
 
-    /* 4: loadpb */
-    var37 = 0x000000ff; /* 255 or 1.25987e-321f */
-    /* 6: loadpb */
-    var38 = 0x00000000; /* 0 or 0f */
-    /* 10: loadpb */
-    var39 = p2;
-    /* 15: loadpw */
-    var40.i = p1;
-    /* 21: loadpw */
-    var41.i = 0x00000080; /* 128 or 6.32404e-322f */
-    /* 24: loadpb */
-    var42 = p3;
-    /* 26: loadpb */
-    var43 = p4;
+    /* 5: loadpb */
+    var37 = p2;
+    /* 10: loadpw */
+    var38.i = p1;
+    /* 16: loadpw */
+    var39.i = 0x00000080; /* 128 or 6.32404e-322f */
+    /* 19: loadpb */
+    var40 = p3;
+    /* 21: loadpb */
+    var41 = p4;
 
   for (i = 0; i < n; i++) {
     /* 0: loadb */
-    var44 = ptr0[i];
+    var42 = ptr0[i];
     /* 1: loadb */
-    var45 = ptr4[i];
+    var43 = ptr4[i];
     /* 2: storeb */
-    ptr1[i] = var44;
-    /* 3: cmpeqb */
-    var46 = (var44 == var45) ? (~0) : 0;
-    /* 5: xorb */
-    var47 = var46 ^ var37;
-    /* 7: accsadubl */
-    var12.i = var12.i + ORC_ABS((orc_int32)(orc_uint8)var47 - (orc_int32)(orc_uint8)var38);
-    /* 8: subusb */
-    var48 = ORC_CLAMP_UB((orc_uint8)var44 - (orc_uint8)var45);
-    /* 9: subusb */
-    var49 = ORC_CLAMP_UB((orc_uint8)var45 - (orc_uint8)var44);
-    /* 11: minub */
-    var50 = ORC_MIN((orc_uint8)var48, (orc_uint8)var39);
-    /* 12: minub */
-    var51 = ORC_MIN((orc_uint8)var49, (orc_uint8)var39);
-    /* 13: convubw */
-    var52.i = (orc_uint8)var50;
-    /* 14: convubw */
-    var53.i = (orc_uint8)var51;
-    /* 16: mullw */
-    var54.i = (var52.i * var40.i) & 0xffff;
-    /* 17: mullw */
-    var55.i = (var53.i * var40.i) & 0xffff;
-    /* 18: shruw */
-    var56.i = ((orc_uint16)var54.i) >> 1;
-    /* 19: shruw */
-    var57.i = ((orc_uint16)var55.i) >> 1;
-    /* 20: subw */
-    var58.i = var56.i - var57.i;
-    /* 22: addw */
-    var59.i = var58.i + var41.i;
-    /* 23: convsuswb */
-    var60 = ORC_CLAMP_UB(var59.i);
-    /* 25: maxub */
-    var61 = ORC_MAX((orc_uint8)var60, (orc_uint8)var42);
-    /* 27: minub */
-    var62 = ORC_MIN((orc_uint8)var61, (orc_uint8)var43);
-    /* 28: storeb */
-    ptr0[i] = var62;
+    ptr1[i] = var42;
+    /* 3: subusb */
+    var44 = ORC_CLAMP_UB((orc_uint8)var42 - (orc_uint8)var43);
+    /* 4: subusb */
+    var45 = ORC_CLAMP_UB((orc_uint8)var43 - (orc_uint8)var42);
+    /* 6: minub */
+    var46 = ORC_MIN((orc_uint8)var44, (orc_uint8)var37);
+    /* 7: minub */
+    var47 = ORC_MIN((orc_uint8)var45, (orc_uint8)var37);
+    /* 8: convubw */
+    var48.i = (orc_uint8)var46;
+    /* 9: convubw */
+    var49.i = (orc_uint8)var47;
+    /* 11: mullw */
+    var50.i = (var48.i * var38.i) & 0xffff;
+    /* 12: mullw */
+    var51.i = (var49.i * var38.i) & 0xffff;
+    /* 13: shruw */
+    var52.i = ((orc_uint16)var50.i) >> 1;
+    /* 14: shruw */
+    var53.i = ((orc_uint16)var51.i) >> 1;
+    /* 15: subw */
+    var54.i = var52.i - var53.i;
+    /* 17: addw */
+    var55.i = var54.i + var39.i;
+    /* 18: convsuswb */
+    var56 = ORC_CLAMP_UB(var55.i);
+    /* 20: maxub */
+    var57 = ORC_MAX((orc_uint8)var56, (orc_uint8)var40);
+    /* 22: minub */
+    var58 = ORC_MIN((orc_uint8)var57, (orc_uint8)var41);
+    /* 23: storeb */
+    ptr0[i] = var58;
   }
-  *a1 = var12.i;
 
 }
 
@@ -272,117 +252,93 @@ _backup_qf_orc_signed_u8 (OrcExecutor * ORC_RESTRICT ex)
   orc_int8 * ORC_RESTRICT ptr0;
   orc_int8 * ORC_RESTRICT ptr1;
   const orc_int8 * ORC_RESTRICT ptr4;
-  orc_union32 var12 =  { 0 };
-#if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
-  volatile orc_int8 var37;
-#else
   orc_int8 var37;
-#endif
+  orc_union16 var38;
 #if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
-  volatile orc_int8 var38;
+  volatile orc_union16 var39;
 #else
-  orc_int8 var38;
+  orc_union16 var39;
 #endif
-  orc_int8 var39;
-  orc_union16 var40;
-#if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
-  volatile orc_union16 var41;
-#else
-  orc_union16 var41;
-#endif
+  orc_int8 var40;
+  orc_int8 var41;
   orc_int8 var42;
   orc_int8 var43;
   orc_int8 var44;
   orc_int8 var45;
   orc_int8 var46;
   orc_int8 var47;
-  orc_int8 var48;
-  orc_int8 var49;
-  orc_int8 var50;
-  orc_int8 var51;
+  orc_union16 var48;
+  orc_union16 var49;
+  orc_union16 var50;
+  orc_union16 var51;
   orc_union16 var52;
   orc_union16 var53;
   orc_union16 var54;
   orc_union16 var55;
-  orc_union16 var56;
-  orc_union16 var57;
-  orc_union16 var58;
-  orc_union16 var59;
-  orc_int8 var60;
-  orc_int8 var61;
-  orc_int8 var62;
+  orc_int8 var56;
+  orc_int8 var57;
+  orc_int8 var58;
 
   ptr0 = (orc_int8 *)ex->arrays[0];
   ptr1 = (orc_int8 *)ex->arrays[1];
   ptr4 = (orc_int8 *)ex->arrays[4];
 
-    /* 4: loadpb */
-    var37 = 0x000000ff; /* 255 or 1.25987e-321f */
-    /* 6: loadpb */
-    var38 = 0x00000000; /* 0 or 0f */
-    /* 10: loadpb */
-    var39 = ex->params[25];
-    /* 15: loadpw */
-    var40.i = ex->params[24];
-    /* 21: loadpw */
-    var41.i = 0x00000080; /* 128 or 6.32404e-322f */
-    /* 24: loadpb */
-    var42 = ex->params[26];
-    /* 26: loadpb */
-    var43 = ex->params[27];
+    /* 5: loadpb */
+    var37 = ex->params[25];
+    /* 10: loadpw */
+    var38.i = ex->params[24];
+    /* 16: loadpw */
+    var39.i = 0x00000080; /* 128 or 6.32404e-322f */
+    /* 19: loadpb */
+    var40 = ex->params[26];
+    /* 21: loadpb */
+    var41 = ex->params[27];
 
   for (i = 0; i < n; i++) {
     /* 0: loadb */
-    var44 = ptr0[i];
+    var42 = ptr0[i];
     /* 1: loadb */
-    var45 = ptr4[i];
+    var43 = ptr4[i];
     /* 2: storeb */
-    ptr1[i] = var44;
-    /* 3: cmpeqb */
-    var46 = (var44 == var45) ? (~0) : 0;
-    /* 5: xorb */
-    var47 = var46 ^ var37;
-    /* 7: accsadubl */
-    var12.i = var12.i + ORC_ABS((orc_int32)(orc_uint8)var47 - (orc_int32)(orc_uint8)var38);
-    /* 8: subusb */
-    var48 = ORC_CLAMP_UB((orc_uint8)var44 - (orc_uint8)var45);
-    /* 9: subusb */
-    var49 = ORC_CLAMP_UB((orc_uint8)var45 - (orc_uint8)var44);
-    /* 11: minub */
-    var50 = ORC_MIN((orc_uint8)var48, (orc_uint8)var39);
-    /* 12: minub */
-    var51 = ORC_MIN((orc_uint8)var49, (orc_uint8)var39);
-    /* 13: convubw */
-    var52.i = (orc_uint8)var50;
-    /* 14: convubw */
-    var53.i = (orc_uint8)var51;
-    /* 16: mullw */
-    var54.i = (var52.i * var40.i) & 0xffff;
-    /* 17: mullw */
-    var55.i = (var53.i * var40.i) & 0xffff;
-    /* 18: shruw */
-    var56.i = ((orc_uint16)var54.i) >> 1;
-    /* 19: shruw */
-    var57.i = ((orc_uint16)var55.i) >> 1;
-    /* 20: subw */
-    var58.i = var56.i - var57.i;
-    /* 22: addw */
-    var59.i = var58.i + var41.i;
-    /* 23: convsuswb */
-    var60 = ORC_CLAMP_UB(var59.i);
-    /* 25: maxub */
-    var61 = ORC_MAX((orc_uint8)var60, (orc_uint8)var42);
-    /* 27: minub */
-    var62 = ORC_MIN((orc_uint8)var61, (orc_uint8)var43);
-    /* 28: storeb */
-    ptr0[i] = var62;
+    ptr1[i] = var42;
+    /* 3: subusb */
+    var44 = ORC_CLAMP_UB((orc_uint8)var42 - (orc_uint8)var43);
+    /* 4: subusb */
+    var45 = ORC_CLAMP_UB((orc_uint8)var43 - (orc_uint8)var42);
+    /* 6: minub */
+    var46 = ORC_MIN((orc_uint8)var44, (orc_uint8)var37);
+    /* 7: minub */
+    var47 = ORC_MIN((orc_uint8)var45, (orc_uint8)var37);
+    /* 8: convubw */
+    var48.i = (orc_uint8)var46;
+    /* 9: convubw */
+    var49.i = (orc_uint8)var47;
+    /* 11: mullw */
+    var50.i = (var48.i * var38.i) & 0xffff;
+    /* 12: mullw */
+    var51.i = (var49.i * var38.i) & 0xffff;
+    /* 13: shruw */
+    var52.i = ((orc_uint16)var50.i) >> 1;
+    /* 14: shruw */
+    var53.i = ((orc_uint16)var51.i) >> 1;
+    /* 15: subw */
+    var54.i = var52.i - var53.i;
+    /* 17: addw */
+    var55.i = var54.i + var39.i;
+    /* 18: convsuswb */
+    var56 = ORC_CLAMP_UB(var55.i);
+    /* 20: maxub */
+    var57 = ORC_MAX((orc_uint8)var56, (orc_uint8)var40);
+    /* 22: minub */
+    var58 = ORC_MIN((orc_uint8)var57, (orc_uint8)var41);
+    /* 23: storeb */
+    ptr0[i] = var58;
   }
-  ex->accumulators[0] = var12.i;
 
 }
 
 void
-qf_orc_signed_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, guint32 * ORC_RESTRICT a1, const guint8 * ORC_RESTRICT s1, int p1, int p2, int p3, int p4, int n)
+qf_orc_signed_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, const guint8 * ORC_RESTRICT s1, int p1, int p2, int p3, int p4, int n)
 {
   OrcExecutor _ex, *ex = &_ex;
   static volatile int p_inited = 0;
@@ -397,15 +353,14 @@ qf_orc_signed_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, guint32 * 
 #if 1
       static const orc_uint8 bc[] = {
         1, 9, 16, 113, 102, 95, 111, 114, 99, 95, 115, 105, 103, 110, 101, 100, 
-        95, 117, 56, 11, 1, 1, 11, 1, 1, 12, 1, 1, 13, 4, 14, 1, 
-        255, 0, 0, 0, 14, 1, 0, 0, 0, 0, 14, 2, 1, 0, 0, 0, 
-        14, 2, 128, 0, 0, 0, 16, 2, 16, 1, 16, 1, 16, 1, 20, 1, 
-        20, 1, 20, 1, 20, 2, 20, 2, 43, 32, 0, 43, 33, 4, 64, 1, 
-        32, 40, 34, 32, 33, 68, 34, 34, 16, 182, 12, 34, 17, 67, 34, 32, 
-        33, 67, 33, 33, 32, 55, 34, 34, 25, 55, 33, 33, 25, 150, 35, 34, 
-        150, 36, 33, 89, 35, 35, 24, 89, 36, 36, 24, 95, 35, 35, 18, 95, 
-        36, 36, 18, 98, 35, 35, 36, 70, 35, 35, 19, 160, 34, 35, 53, 34, 
-        34, 26, 55, 34, 34, 27, 64, 0, 34, 2, 0, 
+        95, 117, 56, 11, 1, 1, 11, 1, 1, 12, 1, 1, 14, 2, 1, 0, 
+        0, 0, 14, 2, 128, 0, 0, 0, 16, 2, 16, 1, 16, 1, 16, 1, 
+        20, 1, 20, 1, 20, 1, 20, 2, 20, 2, 43, 32, 0, 43, 33, 4, 
+        64, 1, 32, 67, 34, 32, 33, 67, 33, 33, 32, 55, 34, 34, 25, 55, 
+        33, 33, 25, 150, 35, 34, 150, 36, 33, 89, 35, 35, 24, 89, 36, 36, 
+        24, 95, 35, 35, 16, 95, 36, 36, 16, 98, 35, 35, 36, 70, 35, 35, 
+        17, 160, 34, 35, 53, 34, 34, 26, 55, 34, 34, 27, 64, 0, 34, 2, 
+        0, 
       };
       p = orc_program_new_from_static_bytecode (bc);
       orc_program_set_backup_function (p, _backup_qf_orc_signed_u8);
@@ -416,11 +371,8 @@ qf_orc_signed_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, guint32 * 
       orc_program_add_destination (p, 1, "d1");
       orc_program_add_destination (p, 1, "d2");
       orc_program_add_source (p, 1, "s1");
-      orc_program_add_accumulator (p, 4, "a1");
-      orc_program_add_constant (p, 1, 0x000000ff, "c1");
-      orc_program_add_constant (p, 1, 0x00000000, "c2");
-      orc_program_add_constant (p, 2, 0x00000001, "c3");
-      orc_program_add_constant (p, 2, 0x00000080, "c4");
+      orc_program_add_constant (p, 2, 0x00000001, "c1");
+      orc_program_add_constant (p, 2, 0x00000080, "c2");
       orc_program_add_parameter (p, 2, "p1");
       orc_program_add_parameter (p, 1, "p2");
       orc_program_add_parameter (p, 1, "p3");
@@ -434,9 +386,6 @@ qf_orc_signed_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, guint32 * 
       orc_program_append_2 (p, "loadb", 0, ORC_VAR_T1, ORC_VAR_D1, ORC_VAR_D1, ORC_VAR_D1);
       orc_program_append_2 (p, "loadb", 0, ORC_VAR_T2, ORC_VAR_S1, ORC_VAR_D1, ORC_VAR_D1);
       orc_program_append_2 (p, "storeb", 0, ORC_VAR_D2, ORC_VAR_T1, ORC_VAR_D1, ORC_VAR_D1);
-      orc_program_append_2 (p, "cmpeqb", 0, ORC_VAR_T3, ORC_VAR_T1, ORC_VAR_T2, ORC_VAR_D1);
-      orc_program_append_2 (p, "xorb", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_C1, ORC_VAR_D1);
-      orc_program_append_2 (p, "accsadubl", 0, ORC_VAR_A1, ORC_VAR_T3, ORC_VAR_C2, ORC_VAR_D1);
       orc_program_append_2 (p, "subusb", 0, ORC_VAR_T3, ORC_VAR_T1, ORC_VAR_T2, ORC_VAR_D1);
       orc_program_append_2 (p, "subusb", 0, ORC_VAR_T2, ORC_VAR_T2, ORC_VAR_T1, ORC_VAR_D1);
       orc_program_append_2 (p, "minub", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_P2, ORC_VAR_D1);
@@ -445,10 +394,10 @@ qf_orc_signed_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, guint32 * 
       orc_program_append_2 (p, "convubw", 0, ORC_VAR_T5, ORC_VAR_T2, ORC_VAR_D1, ORC_VAR_D1);
       orc_program_append_2 (p, "mullw", 0, ORC_VAR_T4, ORC_VAR_T4, ORC_VAR_P1, ORC_VAR_D1);
       orc_program_append_2 (p, "mullw", 0, ORC_VAR_T5, ORC_VAR_T5, ORC_VAR_P1, ORC_VAR_D1);
-      orc_program_append_2 (p, "shruw", 0, ORC_VAR_T4, ORC_VAR_T4, ORC_VAR_C3, ORC_VAR_D1);
-      orc_program_append_2 (p, "shruw", 0, ORC_VAR_T5, ORC_VAR_T5, ORC_VAR_C3, ORC_VAR_D1);
+      orc_program_append_2 (p, "shruw", 0, ORC_VAR_T4, ORC_VAR_T4, ORC_VAR_C1, ORC_VAR_D1);
+      orc_program_append_2 (p, "shruw", 0, ORC_VAR_T5, ORC_VAR_T5, ORC_VAR_C1, ORC_VAR_D1);
       orc_program_append_2 (p, "subw", 0, ORC_VAR_T4, ORC_VAR_T4, ORC_VAR_T5, ORC_VAR_D1);
-      orc_program_append_2 (p, "addw", 0, ORC_VAR_T4, ORC_VAR_T4, ORC_VAR_C4, ORC_VAR_D1);
+      orc_program_append_2 (p, "addw", 0, ORC_VAR_T4, ORC_VAR_T4, ORC_VAR_C2, ORC_VAR_D1);
       orc_program_append_2 (p, "convsuswb", 0, ORC_VAR_T3, ORC_VAR_T4, ORC_VAR_D1, ORC_VAR_D1);
       orc_program_append_2 (p, "maxub", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_P3, ORC_VAR_D1);
       orc_program_append_2 (p, "minub", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_P4, ORC_VAR_D1);
@@ -476,7 +425,6 @@ qf_orc_signed_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, guint32 * 
 
   func = c->exec;
   func (ex);
-  *a1 = orc_executor_get_accumulator (ex, ORC_VAR_A1);
 }
 #endif
 
@@ -484,27 +432,18 @@ qf_orc_signed_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, guint32 * 
 /* qf_orc_signed_once_u8 */
 #ifdef DISABLE_ORC
 void
-qf_orc_signed_once_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, guint32 * ORC_RESTRICT a1, const guint8 * ORC_RESTRICT s1, int p1, int p2, int n){
+qf_orc_signed_once_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, const guint8 * ORC_RESTRICT s1, int p1, int p2, int n){
   int i;
   orc_int8 * ORC_RESTRICT ptr0;
   orc_int8 * ORC_RESTRICT ptr1;
   const orc_int8 * ORC_RESTRICT ptr4;
-  orc_union32 var12 =  { 0 };
 #if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
   volatile orc_int8 var35;
 #else
   orc_int8 var35;
 #endif
-#if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
-  volatile orc_int8 var36;
-#else
   orc_int8 var36;
-#endif
-#if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
-  volatile orc_int8 var37;
-#else
   orc_int8 var37;
-#endif
   orc_int8 var38;
   orc_int8 var39;
   orc_int8 var40;
@@ -515,59 +454,44 @@ qf_orc_signed_once_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, guint
   orc_int8 var45;
   orc_int8 var46;
   orc_int8 var47;
-  orc_int8 var48;
-  orc_int8 var49;
-  orc_int8 var50;
-  orc_int8 var51;
 
   ptr0 = (orc_int8 *)d1;
   ptr1 = (orc_int8 *)d2;
   ptr4 = (orc_int8 *)s1;
 
-    /* 4: loadpb */
-    var35 = 0x000000ff; /* 255 or 1.25987e-321f */
-    /* 6: loadpb */
-    var36 = 0x00000000; /* 0 or 0f */
+    /* 7: loadpb */
+    var35 = 0x00000080; /* 128 or 6.32404e-322f */
+    /* 10: loadpb */
+    var36 = p1;
     /* 12: loadpb */
-    var37 = 0x00000080; /* 128 or 6.32404e-322f */
-    /* 15: loadpb */
-    var38 = p1;
-    /* 17: loadpb */
-    var39 = p2;
+    var37 = p2;
 
   for (i = 0; i < n; i++) {
     /* 0: loadb */
-    var40 = ptr0[i];
+    var38 = ptr0[i];
     /* 1: loadb */
-    var41 = ptr4[i];
+    var39 = ptr4[i];
     /* 2: storeb */
-    ptr1[i] = var40;
-    /* 3: cmpeqb */
-    var42 = (var40 == var41) ? (~0) : 0;
-    /* 5: xorb */
-    var43 = var42 ^ var35;
-    /* 7: accsadubl */
-    var12.i = var12.i + ORC_ABS((orc_int32)(orc_uint8)var43 - (orc_int32)(orc_uint8)var36);
-    /* 8: subusb */
-    var44 = ORC_CLAMP_UB((orc_uint8)var40 - (orc_uint8)var41);
-    /* 9: subusb */
-    var45 = ORC_CLAMP_UB((orc_uint8)var41 - (orc_uint8)var40);
-    /* 10: shrub */
-    var46 = ((orc_uint8)var44) >> 1;
-    /* 11: shrub */
-    var47 = ((orc_uint8)var45) >> 1;
-    /* 13: addb */
-    var48 = var46 + var37;
-    /* 14: subb */
-    var49 = var48 - var47;
-    /* 16: maxub */
-    var50 = ORC_MAX((orc_uint8)var49, (orc_uint8)var38);
-    /* 18: minub */
-    var51 = ORC_MIN((orc_uint8)var50, (orc_uint8)var39);
-    /* 19: storeb */
-    ptr0[i] = var51;
+    ptr1[i] = var38;
+    /* 3: subusb */
+    var40 = ORC_CLAMP_UB((orc_uint8)var38 - (orc_uint8)var39);
+    /* 4: subusb */
+    var41 = ORC_CLAMP_UB((orc_uint8)var39 - (orc_uint8)var38);
+    /* 5: shrub */
+    var42 = ((orc_uint8)var40) >> 1;
+    /* 6: shrub */
+    var43 = ((orc_uint8)var41) >> 1;
+    /* 8: addb */
+    var44 = var42 + var35;
+    /* 9: subb */
+    var45 = var44 - var43;
+    /* 11: maxub */
+    var46 = ORC_MAX((orc_uint8)var45, (orc_uint8)var36);
+    /* 13: minub */
+    var47 = ORC_MIN((orc_uint8)var46, (orc_uint8)var37);
+    /* 14: storeb */
+    ptr0[i] = var47;
   }
-  *a1 = var12.i;
 
 }
 
@@ -580,22 +504,13 @@ _backup_qf_orc_signed_once_u8 (OrcExecutor * ORC_RESTRICT ex)
   orc_int8 * ORC_RESTRICT ptr0;
   orc_int8 * ORC_RESTRICT ptr1;
   const orc_int8 * ORC_RESTRICT ptr4;
-  orc_union32 var12 =  { 0 };
 #if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
   volatile orc_int8 var35;
 #else
   orc_int8 var35;
 #endif
-#if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
-  volatile orc_int8 var36;
-#else
   orc_int8 var36;
-#endif
-#if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
-  volatile orc_int8 var37;
-#else
   orc_int8 var37;
-#endif
   orc_int8 var38;
   orc_int8 var39;
   orc_int8 var40;
@@ -606,64 +521,49 @@ _backup_qf_orc_signed_once_u8 (OrcExecutor * ORC_RESTRICT ex)
   orc_int8 var45;
   orc_int8 var46;
   orc_int8 var47;
-  orc_int8 var48;
-  orc_int8 var49;
-  orc_int8 var50;
-  orc_int8 var51;
 
   ptr0 = (orc_int8 *)ex->arrays[0];
   ptr1 = (orc_int8 *)ex->arrays[1];
   ptr4 = (orc_int8 *)ex->arrays[4];
 
-    /* 4: loadpb */
-    var35 = 0x000000ff; /* 255 or 1.25987e-321f */
-    /* 6: loadpb */
-    var36 = 0x00000000; /* 0 or 0f */
+    /* 7: loadpb */
+    var35 = 0x00000080; /* 128 or 6.32404e-322f */
+    /* 10: loadpb */
+    var36 = ex->params[24];
     /* 12: loadpb */
-    var37 = 0x00000080; /* 128 or 6.32404e-322f */
-    /* 15: loadpb */
-    var38 = ex->params[24];
-    /* 17: loadpb */
-    var39 = ex->params[25];
+    var37 = ex->params[25];
 
   for (i = 0; i < n; i++) {
     /* 0: loadb */
-    var40 = ptr0[i];
+    var38 = ptr0[i];
     /* 1: loadb */
-    var41 = ptr4[i];
+    var39 = ptr4[i];
     /* 2: storeb */
-    ptr1[i] = var40;
-    /* 3: cmpeqb */
-    var42 = (var40 == var41) ? (~0) : 0;
-    /* 5: xorb */
-    var43 = var42 ^ var35;
-    /* 7: accsadubl */
-    var12.i = var12.i + ORC_ABS((orc_int32)(orc_uint8)var43 - (orc_int32)(orc_uint8)var36);
-    /* 8: subusb */
-    var44 = ORC_CLAMP_UB((orc_uint8)var40 - (orc_uint8)var41);
-    /* 9: subusb */
-    var45 = ORC_CLAMP_UB((orc_uint8)var41 - (orc_uint8)var40);
-    /* 10: shrub */
-    var46 = ((orc_uint8)var44) >> 1;
-    /* 11: shrub */
-    var47 = ((orc_uint8)var45) >> 1;
-    /* 13: addb */
-    var48 = var46 + var37;
-    /* 14: subb */
-    var49 = var48 - var47;
-    /* 16: maxub */
-    var50 = ORC_MAX((orc_uint8)var49, (orc_uint8)var38);
-    /* 18: minub */
-    var51 = ORC_MIN((orc_uint8)var50, (orc_uint8)var39);
-    /* 19: storeb */
-    ptr0[i] = var51;
+    ptr1[i] = var38;
+    /* 3: subusb */
+    var40 = ORC_CLAMP_UB((orc_uint8)var38 - (orc_uint8)var39);
+    /* 4: subusb */
+    var41 = ORC_CLAMP_UB((orc_uint8)var39 - (orc_uint8)var38);
+    /* 5: shrub */
+    var42 = ((orc_uint8)var40) >> 1;
+    /* 6: shrub */
+    var43 = ((orc_uint8)var41) >> 1;
+    /* 8: addb */
+    var44 = var42 + var35;
+    /* 9: subb */
+    var45 = var44 - var43;
+    /* 11: maxub */
+    var46 = ORC_MAX((orc_uint8)var45, (orc_uint8)var36);
+    /* 13: minub */
+    var47 = ORC_MIN((orc_uint8)var46, (orc_uint8)var37);
+    /* 14: storeb */
+    ptr0[i] = var47;
   }
-  ex->accumulators[0] = var12.i;
 
 }
 
 void
-qf_orc_signed_once_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, guint32 * ORC_RESTRICT a1, const guint8 * ORC_RESTRICT s1, int p1, int p2, int n)
+qf_orc_signed_once_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, const guint8 * ORC_RESTRICT s1, int p1, int p2, int n)
 {
   OrcExecutor _ex, *ex = &_ex;
   static volatile int p_inited = 0;
@@ -679,12 +579,12 @@ qf_orc_signed_once_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, guint
       static const orc_uint8 bc[] = {
         1, 9, 21, 113, 102, 95, 111, 114, 99, 95, 115, 105, 103, 110, 101, 100, 
         95, 111, 110, 99, 101, 95, 117, 56, 11, 1, 1, 11, 1, 1, 12, 1, 
-        1, 13, 4, 14, 1, 255, 0, 0, 0, 14, 1, 0, 0, 0, 0, 14, 
-        1, 1, 0, 0, 0, 14, 1, 128, 0, 0, 0, 16, 1, 16, 1, 20, 
-        1, 20, 1, 20, 1, 43, 32, 0, 43, 33, 4, 64, 1, 32, 40, 34, 
-        32, 33, 68, 34, 34, 16, 182, 12, 34, 17, 67, 34, 32, 33, 67, 33, 
-        33, 32, 62, 34, 34, 18, 62, 33, 33, 18, 33, 34, 34, 19, 65, 34, 
-        34, 33, 53, 34, 34, 24, 55, 34, 34, 25, 64, 0, 34, 2, 0,       };
+        1, 14, 1, 1, 0, 0, 0, 14, 1, 128, 0, 0, 0, 16, 1, 16, 
+        1, 20, 1, 20, 1, 20, 1, 43, 32, 0, 43, 33, 4, 64, 1, 32, 
+        67, 34, 32, 33, 67, 33, 33, 32, 62, 34, 34, 16, 62, 33, 33, 16, 
+        33, 34, 34, 17, 65, 34, 34, 33, 53, 34, 34, 24, 55, 34, 34, 25, 
+        64, 0, 34, 2, 0, 
+      };
       p = orc_program_new_from_static_bytecode (bc);
       orc_program_set_backup_function (p, _backup_qf_orc_signed_once_u8);
 #else
@@ -694,11 +594,8 @@ qf_orc_signed_once_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, guint
       orc_program_add_destination (p, 1, "d1");
       orc_program_add_destination (p, 1, "d2");
       orc_program_add_source (p, 1, "s1");
-      orc_program_add_accumulator (p, 4, "a1");
-      orc_program_add_constant (p, 1, 0x000000ff, "c1");
-      orc_program_add_constant (p, 1, 0x00000000, "c2");
-      orc_program_add_constant (p, 1, 0x00000001, "c3");
-      orc_program_add_constant (p, 1, 0x00000080, "c4");
+      orc_program_add_constant (p, 1, 0x00000001, "c1");
+      orc_program_add_constant (p, 1, 0x00000080, "c2");
       orc_program_add_parameter (p, 1, "p1");
       orc_program_add_parameter (p, 1, "p2");
       orc_program_add_temporary (p, 1, "t1");
@@ -708,14 +605,11 @@ qf_orc_signed_once_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, guint
       orc_program_append_2 (p, "loadb", 0, ORC_VAR_T1, ORC_VAR_D1, ORC_VAR_D1, ORC_VAR_D1);
       orc_program_append_2 (p, "loadb", 0, ORC_VAR_T2, ORC_VAR_S1, ORC_VAR_D1, ORC_VAR_D1);
       orc_program_append_2 (p, "storeb", 0, ORC_VAR_D2, ORC_VAR_T1, ORC_VAR_D1, ORC_VAR_D1);
-      orc_program_append_2 (p, "cmpeqb", 0, ORC_VAR_T3, ORC_VAR_T1, ORC_VAR_T2, ORC_VAR_D1);
-      orc_program_append_2 (p, "xorb", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_C1, ORC_VAR_D1);
-      orc_program_append_2 (p, "accsadubl", 0, ORC_VAR_A1, ORC_VAR_T3, ORC_VAR_C2, ORC_VAR_D1);
       orc_program_append_2 (p, "subusb", 0, ORC_VAR_T3, ORC_VAR_T1, ORC_VAR_T2, ORC_VAR_D1);
       orc_program_append_2 (p, "subusb", 0, ORC_VAR_T2, ORC_VAR_T2, ORC_VAR_T1, ORC_VAR_D1);
-      orc_program_append_2 (p, "shrub", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_C3, ORC_VAR_D1);
-      orc_program_append_2 (p, "shrub", 0, ORC_VAR_T2, ORC_VAR_T2, ORC_VAR_C3, ORC_VAR_D1);
-      orc_program_append_2 (p, "addb", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_C4, ORC_VAR_D1);
+      orc_program_append_2 (p, "shrub", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_C1, ORC_VAR_D1);
+      orc_program_append_2 (p, "shrub", 0, ORC_VAR_T2, ORC_VAR_T2, ORC_VAR_C1, ORC_VAR_D1);
+      orc_program_append_2 (p, "addb", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_C2, ORC_VAR_D1);
       orc_program_append_2 (p, "subb", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_T2, ORC_VAR_D1);
       orc_program_append_2 (p, "maxub", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_P1, ORC_VAR_D1);
       orc_program_append_2 (p, "minub", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_P2, ORC_VAR_D1);
@@ -741,7 +635,147 @@ qf_orc_signed_once_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, guint
 
   func = c->exec;
   func (ex);
-  *a1 = orc_executor_get_accumulator (ex, ORC_VAR_A1);
+}
+#endif
+
+
+/* qf_orc_absolute_once_u8 */
+#ifdef DISABLE_ORC
+void
+qf_orc_absolute_once_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, const guint8 * ORC_RESTRICT s1, int n){
+  int i;
+  orc_int8 * ORC_RESTRICT ptr0;
+  orc_int8 * ORC_RESTRICT ptr1;
+  const orc_int8 * ORC_RESTRICT ptr4;
+  orc_int8 var35;
+  orc_int8 var36;
+  orc_int8 var37;
+  orc_int8 var38;
+  orc_int8 var39;
+
+  ptr0 = (orc_int8 *)d1;
+  ptr1 = (orc_int8 *)d2;
+  ptr4 = (orc_int8 *)s1;
+
+
+  for (i = 0; i < n; i++) {
+    /* 0: loadb */
+    var35 = ptr0[i];
+    /* 1: loadb */
+    var36 = ptr4[i];
+    /* 2: storeb */
+    ptr1[i] = var35;
+    /* 3: subusb */
+    var37 = ORC_CLAMP_UB((orc_uint8)var35 - (orc_uint8)var36);
+    /* 4: subusb */
+    var38 = ORC_CLAMP_UB((orc_uint8)var36 - (orc_uint8)var35);
+    /* 5: orb */
+    var39 = var37 | var38;
+    /* 6: storeb */
+    ptr0[i] = var39;
+  }
+
+}
+
+#else
+static void
+_backup_qf_orc_absolute_once_u8 (OrcExecutor * ORC_RESTRICT ex)
+{
+  int i;
+  int n = ex->n;
+  orc_int8 * ORC_RESTRICT ptr0;
+  orc_int8 * ORC_RESTRICT ptr1;
+  const orc_int8 * ORC_RESTRICT ptr4;
+  orc_int8 var35;
+  orc_int8 var36;
+  orc_int8 var37;
+  orc_int8 var38;
+  orc_int8 var39;
+
+  ptr0 = (orc_int8 *)ex->arrays[0];
+  ptr1 = (orc_int8 *)ex->arrays[1];
+  ptr4 = (orc_int8 *)ex->arrays[4];
+
+
+  for (i = 0; i < n; i++) {
+    /* 0: loadb */
+    var35 = ptr0[i];
+    /* 1: loadb */
+    var36 = ptr4[i];
+    /* 2: storeb */
+    ptr1[i] = var35;
+    /* 3: subusb */
+    var37 = ORC_CLAMP_UB((orc_uint8)var35 - (orc_uint8)var36);
+    /* 4: subusb */
+    var38 = ORC_CLAMP_UB((orc_uint8)var36 - (orc_uint8)var35);
+    /* 5: orb */
+    var39 = var37 | var38;
+    /* 6: storeb */
+    ptr0[i] = var39;
+  }
+
+}
+
+void
+qf_orc_absolute_once_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, const guint8 * ORC_RESTRICT s1, int n)
+{
+  OrcExecutor _ex, *ex = &_ex;
+  static volatile int p_inited = 0;
+  static OrcCode *c = 0;
+  void (*func) (OrcExecutor *);
+
+  if (!p_inited) {
+    orc_once_mutex_lock ();
+    if (!p_inited) {
+      OrcProgram *p;
+
+#if 1
+      static const orc_uint8 bc[] = {
+        1, 9, 23, 113, 102, 95, 111, 114, 99, 95, 97, 98, 115, 111, 108, 117, 
+        116, 101, 95, 111, 110, 99, 101, 95, 117, 56, 11, 1, 1, 11, 1, 1, 
+        12, 1, 1, 20, 1, 20, 1, 20, 1, 43, 32, 0, 43, 33, 4, 64, 
+        1, 32, 67, 34, 32, 33, 67, 33, 33, 32, 59, 34, 34, 33, 64, 0, 
+        34, 2, 0, 
+      };
+      p = orc_program_new_from_static_bytecode (bc);
+      orc_program_set_backup_function (p, _backup_qf_orc_absolute_once_u8);
+#else
+      p = orc_program_new ();
+      orc_program_set_name (p, "qf_orc_absolute_once_u8");
+      orc_program_set_backup_function (p, _backup_qf_orc_absolute_once_u8);
+      orc_program_add_destination (p, 1, "d1");
+      orc_program_add_destination (p, 1, "d2");
+      orc_program_add_source (p, 1, "s1");
+      orc_program_add_temporary (p, 1, "t1");
+      orc_program_add_temporary (p, 1, "t2");
+      orc_program_add_temporary (p, 1, "t3");
+
+      orc_program_append_2 (p, "loadb", 0, ORC_VAR_T1, ORC_VAR_D1, ORC_VAR_D1, ORC_VAR_D1);
+      orc_program_append_2 (p, "loadb", 0, ORC_VAR_T2, ORC_VAR_S1, ORC_VAR_D1, ORC_VAR_D1);
+      orc_program_append_2 (p, "storeb", 0, ORC_VAR_D2, ORC_VAR_T1, ORC_VAR_D1, ORC_VAR_D1);
+      orc_program_append_2 (p, "subusb", 0, ORC_VAR_T3, ORC_VAR_T1, ORC_VAR_T2, ORC_VAR_D1);
+      orc_program_append_2 (p, "subusb", 0, ORC_VAR_T2, ORC_VAR_T2, ORC_VAR_T1, ORC_VAR_D1);
+      orc_program_append_2 (p, "orb", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_T2, ORC_VAR_D1);
+      orc_program_append_2 (p, "storeb", 0, ORC_VAR_D1, ORC_VAR_T3, ORC_VAR_D1, ORC_VAR_D1);
+#endif
+
+      orc_program_compile (p);
+      c = orc_program_take_code (p);
+      orc_program_free (p);
+    }
+    p_inited = TRUE;
+    orc_once_mutex_unlock ();
+  }
+  ex->arrays[ORC_VAR_A2] = c;
+  ex->program = 0;
+
+  ex->n = n;
+  ex->arrays[ORC_VAR_D1] = d1;
+  ex->arrays[ORC_VAR_D2] = d2;
+  ex->arrays[ORC_VAR_S1] = (void *)s1;
+
+  func = c->exec;
+  func (ex);
 }
 #endif
 
@@ -749,23 +783,18 @@ qf_orc_signed_once_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, guint
 /* qf_orc_absolute_u8 */
 #ifdef DISABLE_ORC
 void
-qf_orc_absolute_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, guint32 * ORC_RESTRICT a1, const guint8 * ORC_RESTRICT s1, int p1, int p2, int p3, int p4, int n){
+qf_orc_absolute_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, const guint8 * ORC_RESTRICT s1, int p1, int p2, int p3, int p4, int n){
   int i;
   orc_int8 * ORC_RESTRICT ptr0;
   orc_int8 * ORC_RESTRICT ptr1;
   const orc_int8 * ORC_RESTRICT ptr4;
-  orc_union32 var12 =  { 0 };
-#if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
-  volatile orc_int8 var36;
-#else
   orc_int8 var36;
-#endif
+  orc_union16 var37;
 #if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
-  volatile orc_int8 var37;
+  volatile orc_union16 var38;
 #else
-  orc_int8 var37;
+  orc_union16 var38;
 #endif
-  orc_int8 var38;
   orc_union16 var39;
 #if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
   volatile orc_union16 var40;
@@ -773,94 +802,75 @@ qf_orc_absolute_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, guint32 
   orc_union16 var40;
 #endif
   orc_union16 var41;
-#if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
-  volatile orc_union16 var42;
-#else
-  orc_union16 var42;
-#endif
-  orc_union16 var43;
+  orc_int8 var42;
+  orc_int8 var43;
   orc_int8 var44;
   orc_int8 var45;
   orc_int8 var46;
   orc_int8 var47;
-  orc_int8 var48;
-  orc_int8 var49;
-  orc_int8 var50;
-  orc_int8 var51;
+  orc_union16 var48;
+  orc_union16 var49;
+  orc_union16 var50;
+  orc_union16 var51;
   orc_union16 var52;
   orc_union16 var53;
   orc_union16 var54;
   orc_union16 var55;
-  orc_union16 var56;
-  orc_union16 var57;
-  orc_union16 var58;
-  orc_union16 var59;
-  orc_int8 var60;
+  orc_int8 var56;
 
   ptr0 = (orc_int8 *)d1;
   ptr1 = (orc_int8 *)d2;
   ptr4 = (orc_int8 *)s1;
 
-    /* 4: loadpb */
-    var36 = 0x000000ff; /* 255 or 1.25987e-321f */
     /* 6: loadpb */
-    var37 = 0x00000000; /* 0 or 0f */
-    /* 11: loadpb */
-    var38 = p2;
+    var36 = p2;
+    /* 9: loadpw */
+    var37.i = p1;
+    /* 11: loadpw */
+    var38.i = 0x000000ff; /* 255 or 1.25987e-321f */
     /* 14: loadpw */
-    var39.i = p1;
+    var39.i = p3;
     /* 16: loadpw */
-    var40.i = 0x000000ff; /* 255 or 1.25987e-321f */
+    var40.i = 0x00000001; /* 1 or 4.94066e-324f */
     /* 19: loadpw */
-    var41.i = p3;
-    /* 21: loadpw */
-    var42.i = 0x00000001; /* 1 or 4.94066e-324f */
-    /* 24: loadpw */
-    var43.i = p4;
+    var41.i = p4;
 
   for (i = 0; i < n; i++) {
     /* 0: loadb */
-    var44 = ptr0[i];
+    var42 = ptr0[i];
     /* 1: loadb */
-    var45 = ptr4[i];
+    var43 = ptr4[i];
     /* 2: storeb */
-    ptr1[i] = var44;
-    /* 3: cmpeqb */
-    var46 = (var44 == var45) ? (~0) : 0;
-    /* 5: xorb */
-    var47 = var46 ^ var36;
-    /* 7: accsadubl */
-    var12.i = var12.i + ORC_ABS((orc_int32)(orc_uint8)var47 - (orc_int32)(orc_uint8)var37);
-    /* 8: subusb */
-    var48 = ORC_CLAMP_UB((orc_uint8)var44 - (orc_uint8)var45);
-    /* 9: subusb */
-    var49 = ORC_CLAMP_UB((orc_uint8)var45 - (orc_uint8)var44);
-    /* 10: orb */
-    var50 = var48 | var49;
-    /* 12: minub */
-    var51 = ORC_MIN((orc_uint8)var50, (orc_uint8)var38);
-    /* 13: convubw */
-    var52.i = (orc_uint8)var51;
-    /* 15: mullw */
-    var53.i = (var52.i * var39.i) & 0xffff;
-    /* 17: minsw */
-    var54.i = ORC_MIN(var53.i, var40.i);
-    /* 18: shlw */
-    var55.i = ((orc_uint16)var54.i) << 1;
-    /* 20: mulhuw */
-    var56.i = ((orc_uint32)((orc_uint16)var55.i) * (orc_uint32)((orc_uint16)var41.i)) >> 16;
-    /* 22: addw */
-    var57.i = var56.i + var42.i;
-    /* 23: shruw */
-    var58.i = ((orc_uint16)var57.i) >> 1;
-    /* 25: addw */
-    var59.i = var58.i + var43.i;
-    /* 26: convwb */
-    var60 = var59.i;
-    /* 27: storeb */
-    ptr0[i] = var60;
+    ptr1[i] = var42;
+    /* 3: subusb */
+    var44 = ORC_CLAMP_UB((orc_uint8)var42 - (orc_uint8)var43);
+    /* 4: subusb */
+    var45 = ORC_CLAMP_UB((orc_uint8)var43 - (orc_uint8)var42);
+    /* 5: orb */
+    var46 = var44 | var45;
+    /* 7: minub */
+    var47 = ORC_MIN((orc_uint8)var46, (orc_uint8)var36);
+    /* 8: convubw */
+    var48.i = (orc_uint8)var47;
+    /* 10: mullw */
+    var49.i = (var48.i * var37.i) & 0xffff;
+    /* 12: minsw */
+    var50.i = ORC_MIN(var49.i, var38.i);
+    /* 13: shlw */
+    var51.i = ((orc_uint16)var50.i) << 1;
+    /* 15: mulhuw */
+    var52.i = ((orc_uint32)((orc_uint16)var51.i) * (orc_uint32)((orc_uint16)var39.i)) >> 16;
+    /* 17: addw */
+    var53.i = var52.i + var40.i;
+    /* 18: shruw */
+    var54.i = ((orc_uint16)var53.i) >> 1;
+    /* 20: addw */
+    var55.i = var54.i + var41.i;
+    /* 21: convwb */
+    var56 = var55.i;
+    /* 22: storeb */
+    ptr0[i] = var56;
   }
-  *a1 = var12.i;
 
 }
 
@@ -873,18 +883,13 @@ _backup_qf_orc_absolute_u8 (OrcExecutor * ORC_RESTRICT ex)
   orc_int8 * ORC_RESTRICT ptr0;
   orc_int8 * ORC_RESTRICT ptr1;
   const orc_int8 * ORC_RESTRICT ptr4;
-  orc_union32 var12 =  { 0 };
-#if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
-  volatile orc_int8 var36;
-#else
   orc_int8 var36;
-#endif
+  orc_union16 var37;
 #if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
-  volatile orc_int8 var37;
+  volatile orc_union16 var38;
 #else
-  orc_int8 var37;
+  orc_union16 var38;
 #endif
-  orc_int8 var38;
   orc_union16 var39;
 #if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
   volatile orc_union16 var40;
@@ -892,99 +897,80 @@ _backup_qf_orc_absolute_u8 (OrcExecutor * ORC_RESTRICT ex)
   orc_union16 var40;
 #endif
   orc_union16 var41;
-#if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
-  volatile orc_union16 var42;
-#else
-  orc_union16 var42;
-#endif
-  orc_union16 var43;
+  orc_int8 var42;
+  orc_int8 var43;
   orc_int8 var44;
   orc_int8 var45;
   orc_int8 var46;
   orc_int8 var47;
-  orc_int8 var48;
-  orc_int8 var49;
-  orc_int8 var50;
-  orc_int8 var51;
+  orc_union16 var48;
+  orc_union16 var49;
+  orc_union16 var50;
+  orc_union16 var51;
   orc_union16 var52;
   orc_union16 var53;
   orc_union16 var54;
   orc_union16 var55;
-  orc_union16 var56;
-  orc_union16 var57;
-  orc_union16 var58;
-  orc_union16 var59;
-  orc_int8 var60;
+  orc_int8 var56;
 
   ptr0 = (orc_int8 *)ex->arrays[0];
   ptr1 = (orc_int8 *)ex->arrays[1];
   ptr4 = (orc_int8 *)ex->arrays[4];
 
-    /* 4: loadpb */
-    var36 = 0x000000ff; /* 255 or 1.25987e-321f */
     /* 6: loadpb */
-    var37 = 0x00000000; /* 0 or 0f */
-    /* 11: loadpb */
-    var38 = ex->params[25];
+    var36 = ex->params[25];
+    /* 9: loadpw */
+    var37.i = ex->params[24];
+    /* 11: loadpw */
+    var38.i = 0x000000ff; /* 255 or 1.25987e-321f */
     /* 14: loadpw */
-    var39.i = ex->params[24];
+    var39.i = ex->params[26];
     /* 16: loadpw */
-    var40.i = 0x000000ff; /* 255 or 1.25987e-321f */
+    var40.i = 0x00000001; /* 1 or 4.94066e-324f */
     /* 19: loadpw */
-    var41.i = ex->params[26];
-    /* 21: loadpw */
-    var42.i = 0x00000001; /* 1 or 4.94066e-324f */
-    /* 24: loadpw */
-    var43.i = ex->params[27];
+    var41.i = ex->params[27];
 
   for (i = 0; i < n; i++) {
     /* 0: loadb */
-    var44 = ptr0[i];
+    var42 = ptr0[i];
     /* 1: loadb */
-    var45 = ptr4[i];
+    var43 = ptr4[i];
     /* 2: storeb */
-    ptr1[i] = var44;
-    /* 3: cmpeqb */
-    var46 = (var44 == var45) ? (~0) : 0;
-    /* 5: xorb */
-    var47 = var46 ^ var36;
-    /* 7: accsadubl */
-    var12.i = var12.i + ORC_ABS((orc_int32)(orc_uint8)var47 - (orc_int32)(orc_uint8)var37);
-    /* 8: subusb */
-    var48 = ORC_CLAMP_UB((orc_uint8)var44 - (orc_uint8)var45);
-    /* 9: subusb */
-    var49 = ORC_CLAMP_UB((orc_uint8)var45 - (orc_uint8)var44);
-    /* 10: orb */
-    var50 = var48 | var49;
-    /* 12: minub */
-    var51 = ORC_MIN((orc_uint8)var50, (orc_uint8)var38);
-    /* 13: convubw */
-    var52.i = (orc_uint8)var51;
-    /* 15: mullw */
-    var53.i = (var52.i * var39.i) & 0xffff;
-    /* 17: minsw */
-    var54.i = ORC_MIN(var53.i, var40.i);
-    /* 18: shlw */
-    var55.i = ((orc_uint16)var54.i) << 1;
-    /* 20: mulhuw */
-    var56.i = ((orc_uint32)((orc_uint16)var55.i) * (orc_uint32)((orc_uint16)var41.i)) >> 16;
-    /* 22: addw */
-    var57.i = var56.i + var42.i;
-    /* 23: shruw */
-    var58.i = ((orc_uint16)var57.i) >> 1;
-    /* 25: addw */
-    var59.i = var58.i + var43.i;
-    /* 26: convwb */
-    var60 = var59.i;
-    /* 27: storeb */
-    ptr0[i] = var60;
+    ptr1[i] = var42;
+    /* 3: subusb */
+    var44 = ORC_CLAMP_UB((orc_uint8)var42 - (orc_uint8)var43);
+    /* 4: subusb */
+    var45 = ORC_CLAMP_UB((orc_uint8)var43 - (orc_uint8)var42);
+    /* 5: orb */
+    var46 = var44 | var45;
+    /* 7: minub */
+    var47 = ORC_MIN((orc_uint8)var46, (orc_uint8)var36);
+    /* 8: convubw */
+    var48.i = (orc_uint8)var47;
+    /* 10: mullw */
+    var49.i = (var48.i * var37.i) & 0xffff;
+    /* 12: minsw */
+    var50.i = ORC_MIN(var49.i, var38.i);
+    /* 13: shlw */
+    var51.i = ((orc_uint16)var50.i) << 1;
+    /* 15: mulhuw */
+    var52.i = ((orc_uint32)((orc_uint16)var51.i) * (orc_uint32)((orc_uint16)var39.i)) >> 16;
+    /* 17: addw */
+    var53.i = var52.i + var40.i;
+    /* 18: shruw */
+    var54.i = ((orc_uint16)var53.i) >> 1;
+    /* 20: addw */
+    var55.i = var54.i + var41.i;
+    /* 21: convwb */
+    var56 = var55.i;
+    /* 22: storeb */
+    ptr0[i] = var56;
   }
-  ex->accumulators[0] = var12.i;
 
 }
 
 void
-qf_orc_absolute_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, guint32 * ORC_RESTRICT a1, const guint8 * ORC_RESTRICT s1, int p1, int p2, int p3, int p4, int n)
+qf_orc_absolute_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, const guint8 * ORC_RESTRICT s1, int p1, int p2, int p3, int p4, int n)
 {
   OrcExecutor _ex, *ex = &_ex;
   static volatile int p_inited = 0;
@@ -999,15 +985,13 @@ qf_orc_absolute_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, guint32 
 #if 1
       static const orc_uint8 bc[] = {
         1, 9, 18, 113, 102, 95, 111, 114, 99, 95, 97, 98, 115, 111, 108, 117, 
-        116, 101, 95, 117, 56, 11, 1, 1, 11, 1, 1, 12, 1, 1, 13, 4, 
-        14, 1, 255, 0, 0, 0, 14, 1, 0, 0, 0, 0, 14, 2, 255, 0, 
-        0, 0, 14, 2, 1, 0, 0, 0, 16, 2, 16, 1, 16, 2, 16, 2, 
-        20, 1, 20, 1, 20, 1, 20, 2, 43, 32, 0, 43, 33, 4, 64, 1, 
-        32, 40, 34, 32, 33, 68, 34, 34, 16, 182, 12, 34, 17, 67, 34, 32, 
-        33, 67, 33, 33, 32, 59, 34, 34, 33, 55, 34, 34, 25, 150, 35, 34, 
-        89, 35, 35, 24, 87, 35, 35, 18, 93, 35, 35, 19, 91, 35, 35, 26, 
-        70, 35, 35, 19, 95, 35, 35, 19, 70, 35, 35, 27, 157, 34, 35, 64, 
-        0, 34, 2, 0, 
+        116, 101, 95, 117, 56, 11, 1, 1, 11, 1, 1, 12, 1, 1, 14, 2, 
+        255, 0, 0, 0, 14, 2, 1, 0, 0, 0, 16, 2, 16, 1, 16, 2, 
+        16, 2, 20, 1, 20, 1, 20, 1, 20, 2, 43, 32, 0, 43, 33, 4, 
+        64, 1, 32, 67, 34, 32, 33, 67, 33, 33, 32, 59, 34, 34, 33, 55, 
+        34, 34, 25, 150, 35, 34, 89, 35, 35, 24, 87, 35, 35, 16, 93, 35, 
+        35, 17, 91, 35, 35, 26, 70, 35, 35, 17, 95, 35, 35, 17, 70, 35, 
+        35, 27, 157, 34, 35, 64, 0, 34, 2, 0, 
       };
       p = orc_program_new_from_static_bytecode (bc);
       orc_program_set_backup_function (p, _backup_qf_orc_absolute_u8);
@@ -1018,11 +1002,8 @@ qf_orc_absolute_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, guint32 
       orc_program_add_destination (p, 1, "d1");
       orc_program_add_destination (p, 1, "d2");
       orc_program_add_source (p, 1, "s1");
-      orc_program_add_accumulator (p, 4, "a1");
-      orc_program_add_constant (p, 1, 0x000000ff, "c1");
-      orc_program_add_constant (p, 1, 0x00000000, "c2");
-      orc_program_add_constant (p, 2, 0x000000ff, "c3");
-      orc_program_add_constant (p, 2, 0x00000001, "c4");
+      orc_program_add_constant (p, 2, 0x000000ff, "c1");
+      orc_program_add_constant (p, 2, 0x00000001, "c2");
       orc_program_add_parameter (p, 2, "p1");
       orc_program_add_parameter (p, 1, "p2");
       orc_program_add_parameter (p, 2, "p3");
@@ -1035,20 +1016,17 @@ qf_orc_absolute_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, guint32 
       orc_program_append_2 (p, "loadb", 0, ORC_VAR_T1, ORC_VAR_D1, ORC_VAR_D1, ORC_VAR_D1);
       orc_program_append_2 (p, "loadb", 0, ORC_VAR_T2, ORC_VAR_S1, ORC_VAR_D1, ORC_VAR_D1);
       orc_program_append_2 (p, "storeb", 0, ORC_VAR_D2, ORC_VAR_T1, ORC_VAR_D1, ORC_VAR_D1);
-      orc_program_append_2 (p, "cmpeqb", 0, ORC_VAR_T3, ORC_VAR_T1, ORC_VAR_T2, ORC_VAR_D1);
-      orc_program_append_2 (p, "xorb", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_C1, ORC_VAR_D1);
-      orc_program_append_2 (p, "accsadubl", 0, ORC_VAR_A1, ORC_VAR_T3, ORC_VAR_C2, ORC_VAR_D1);
       orc_program_append_2 (p, "subusb", 0, ORC_VAR_T3, ORC_VAR_T1, ORC_VAR_T2, ORC_VAR_D1);
       orc_program_append_2 (p, "subusb", 0, ORC_VAR_T2, ORC_VAR_T2, ORC_VAR_T1, ORC_VAR_D1);
       orc_program_append_2 (p, "orb", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_T2, ORC_VAR_D1);
       orc_program_append_2 (p, "minub", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_P2, ORC_VAR_D1);
       orc_program_append_2 (p, "convubw", 0, ORC_VAR_T4, ORC_VAR_T3, ORC_VAR_D1, ORC_VAR_D1);
       orc_program_append_2 (p, "mullw", 0, ORC_VAR_T4, ORC_VAR_T4, ORC_VAR_P1, ORC_VAR_D1);
-      orc_program_append_2 (p, "minsw", 0, ORC_VAR_T4, ORC_VAR_T4, ORC_VAR_C3, ORC_VAR_D1);
-      orc_program_append_2 (p, "shlw", 0, ORC_VAR_T4, ORC_VAR_T4, ORC_VAR_C4, ORC_VAR_D1);
+      orc_program_append_2 (p, "minsw", 0, ORC_VAR_T4, ORC_VAR_T4, ORC_VAR_C1, ORC_VAR_D1);
+      orc_program_append_2 (p, "shlw", 0, ORC_VAR_T4, ORC_VAR_T4, ORC_VAR_C2, ORC_VAR_D1);
       orc_program_append_2 (p, "mulhuw", 0, ORC_VAR_T4, ORC_VAR_T4, ORC_VAR_P3, ORC_VAR_D1);
-      orc_program_append_2 (p, "addw", 0, ORC_VAR_T4, ORC_VAR_T4, ORC_VAR_C4, ORC_VAR_D1);
-      orc_program_append_2 (p, "shruw", 0, ORC_VAR_T4, ORC_VAR_T4, ORC_VAR_C4, ORC_VAR_D1);
+      orc_program_append_2 (p, "addw", 0, ORC_VAR_T4, ORC_VAR_T4, ORC_VAR_C2, ORC_VAR_D1);
+      orc_program_append_2 (p, "shruw", 0, ORC_VAR_T4, ORC_VAR_T4, ORC_VAR_C2, ORC_VAR_D1);
       orc_program_append_2 (p, "addw", 0, ORC_VAR_T4, ORC_VAR_T4, ORC_VAR_P4, ORC_VAR_D1);
       orc_program_append_2 (p, "convwb", 0, ORC_VAR_T3, ORC_VAR_T4, ORC_VAR_D1, ORC_VAR_D1);
       orc_program_append_2 (p, "storeb", 0, ORC_VAR_D1, ORC_VAR_T3, ORC_VAR_D1, ORC_VAR_D1);
@@ -1075,7 +1053,6 @@ qf_orc_absolute_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, guint32 
 
   func = c->exec;
   func (ex);
-  *a1 = orc_executor_get_accumulator (ex, ORC_VAR_A1);
 }
 #endif
 
@@ -1083,24 +1060,19 @@ qf_orc_absolute_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, guint32 
 /* qf_orc_signed_u16 */
 #ifdef DISABLE_ORC
 void
-qf_orc_signed_u16 (guint16 * ORC_RESTRICT d1, guint16 * ORC_RESTRICT d2, guint16 * ORC_RESTRICT a1, const guint16 * ORC_RESTRICT s1, int p1, int p2, int p3, int p4, int p5, int n){
+qf_orc_signed_u16 (guint16 * ORC_RESTRICT d1, guint16 * ORC_RESTRICT d2, const guint16 * ORC_RESTRICT s1, int p1, int p2, int p3, int p4, int p5, int n){
   int i;
   orc_union16 * ORC_RESTRICT ptr0;
   orc_union16 * ORC_RESTRICT ptr1;
   const orc_union16 * ORC_RESTRICT ptr4;
-  orc_union16 var12 =  { 0 };
-#if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
-  volatile orc_union16 var35;
-#else
   orc_union16 var35;
-#endif
   orc_union16 var36;
-  orc_union16 var37;
 #if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
-  volatile orc_union16 var38;
+  volatile orc_union16 var37;
 #else
-  orc_union16 var38;
+  orc_union16 var37;
 #endif
+  orc_union16 var38;
   orc_union16 var39;
   orc_union16 var40;
   orc_union16 var41;
@@ -1121,78 +1093,66 @@ qf_orc_signed_u16 (guint16 * ORC_RESTRICT d1, guint16 * ORC_RESTRICT d2, guint16
   orc_union16 var56;
   orc_union16 var57;
   orc_union16 var58;
-  orc_union16 var59;
-  orc_union16 var60;
-  orc_union16 var61;
 
   ptr0 = (orc_union16 *)d1;
   ptr1 = (orc_union16 *)d2;
   ptr4 = (orc_union16 *)s1;
 
-    /* 6: loadpw */
-    var35.i = 0x0000ffff; /* 65535 or 3.23786e-319f */
-    /* 11: loadpw */
-    var36.i = p2;
-    /* 16: loadpw */
-    var37.i = p1;
+    /* 7: loadpw */
+    var35.i = p2;
+    /* 12: loadpw */
+    var36.i = p1;
+    /* 18: loadpw */
+    var37.i = 0x00000200; /* 512 or 2.52962e-321f */
+    /* 20: loadpw */
+    var38.i = p4;
     /* 22: loadpw */
-    var38.i = 0x00000200; /* 512 or 2.52962e-321f */
-    /* 24: loadpw */
-    var39.i = p4;
-    /* 26: loadpw */
-    var40.i = p5;
+    var39.i = p5;
 
   for (i = 0; i < n; i++) {
     /* 0: loadw */
-    var41 = ptr0[i];
+    var40 = ptr0[i];
     /* 1: loadw */
-    var42 = ptr4[i];
+    var41 = ptr4[i];
     /* 2: storew */
-    ptr1[i] = var41;
+    ptr1[i] = var40;
     /* 3: shruw */
-    var43.i = ((orc_uint16)var41.i) >> p3;
+    var42.i = ((orc_uint16)var40.i) >> p3;
     /* 4: shruw */
-    var44.i = ((orc_uint16)var42.i) >> p3;
-    /* 5: cmpeqw */
-    var45.i = (var43.i == var44.i) ? (~0) : 0;
-    /* 7: xorw */
-    var46.i = var45.i ^ var35.i;
-    /* 8: accw */
-    var12.i = var12.i + var46.i;
-    /* 9: subusw */
-    var47.i = ORC_CLAMP_UW((orc_uint16)var43.i - (orc_uint16)var44.i);
+    var43.i = ((orc_uint16)var41.i) >> p3;
+    /* 5: subusw */
+    var44.i = ORC_CLAMP_UW((orc_uint16)var42.i - (orc_uint16)var43.i);
+    /* 6: subusw */
+    var45.i = ORC_CLAMP_UW((orc_uint16)var43.i - (orc_uint16)var42.i);
+    /* 8: subusw */
+    var46.i = ORC_CLAMP_UW((orc_uint16)var44.i - (orc_uint16)var35.i);
+    /* 9: subw */
+    var47.i = var44.i - var46.i;
     /* 10: subusw */
-    var48.i = ORC_CLAMP_UW((orc_uint16)var44.i - (orc_uint16)var43.i);
-    /* 12: subusw */
-    var49.i = ORC_CLAMP_UW((orc_uint16)var47.i - (orc_uint16)var36.i);
-    /* 13: subw */
-    var50.i = var47.i - var49.i;
-    /* 14: subusw */
-    var51.i = ORC_CLAMP_UW((orc_uint16)var48.i - (orc_uint16)var36.i);
-    /* 15: subw */
-    var52.i = var48.i - var51.i;
-    /* 17: mullw */
-    var53.i = (var50.i * var37.i) & 0xffff;
-    /* 18: mullw */
-    var54.i = (var52.i * var37.i) & 0xffff;
-    /* 19: shruw */
-    var55.i = ((orc_uint16)var53.i) >> 1;
-    /* 20: shruw */
-    var56.i = ((orc_uint16)var54.i) >> 1;
-    /* 21: subw */
-    var57.i = var55.i - var56.i;
-    /* 23: addw */
-    var58.i = var57.i + var38.i;
-    /* 25: maxsw */
-    var59.i = ORC_MAX(var58.i, var39.i);
-    /* 27: minsw */
-    var60.i = ORC_MIN(var59.i, var40.i);
-    /* 28: shlw */
-    var61.i = ((orc_uint16)var60.i) << p3;
-    /* 29: storew */
-    ptr0[i] = var61;
+    var48.i = ORC_CLAMP_UW((orc_uint16)var45.i - (orc_uint16)var35.i);
+    /* 11: subw */
+    var49.i = var45.i - var48.i;
+    /* 13: mullw */
+    var50.i = (var47.i * var36.i) & 0xffff;
+    /* 14: mullw */
+    var51.i = (var49.i * var36.i) & 0xffff;
+    /* 15: shruw */
+    var52.i = ((orc_uint16)var50.i) >> 1;
+    /* 16: shruw */
+    var53.i = ((orc_uint16)var51.i) >> 1;
+    /* 17: subw */
+    var54.i = var52.i - var53.i;
+    /* 19: addw */
+    var55.i = var54.i + var37.i;
+    /* 21: maxsw */
+    var56.i = ORC_MAX(var55.i, var38.i);
+    /* 23: minsw */
+    var57.i = ORC_MIN(var56.i, var39.i);
+    /* 24: shlw */
+    var58.i = ((orc_uint16)var57.i) << p3;
+    /* 25: storew */
+    ptr0[i] = var58;
   }
-  *a1 = (var12.i & 0xffff);
 
 }
 
@@ -1205,19 +1165,14 @@ _backup_qf_orc_signed_u16 (OrcExecutor * ORC_RESTRICT ex)
   orc_union16 * ORC_RESTRICT ptr0;
   orc_union16 * ORC_RESTRICT ptr1;
   const orc_union16 * ORC_RESTRICT ptr4;
-  orc_union16 var12 =  { 0 };
-#if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
-  volatile orc_union16 var35;
-#else
   orc_union16 var35;
-#endif
   orc_union16 var36;
-  orc_union16 var37;
 #if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
-  volatile orc_union16 var38;
+  volatile orc_union16 var37;
 #else
-  orc_union16 var38;
+  orc_union16 var37;
 #endif
+  orc_union16 var38;
   orc_union16 var39;
   orc_union16 var40;
   orc_union16 var41;
@@ -1238,83 +1193,71 @@ _backup_qf_orc_signed_u16 (OrcExecutor * ORC_RESTRICT ex)
   orc_union16 var56;
   orc_union16 var57;
   orc_union16 var58;
-  orc_union16 var59;
-  orc_union16 var60;
-  orc_union16 var61;
 
   ptr0 = (orc_union16 *)ex->arrays[0];
   ptr1 = (orc_union16 *)ex->arrays[1];
   ptr4 = (orc_union16 *)ex->arrays[4];
 
-    /* 6: loadpw */
-    var35.i = 0x0000ffff; /* 65535 or 3.23786e-319f */
-    /* 11: loadpw */
-    var36.i = ex->params[25];
-    /* 16: loadpw */
-    var37.i = ex->params[24];
+    /* 7: loadpw */
+    var35.i = ex->params[25];
+    /* 12: loadpw */
+    var36.i = ex->params[24];
+    /* 18: loadpw */
+    var37.i = 0x00000200; /* 512 or 2.52962e-321f */
+    /* 20: loadpw */
+    var38.i = ex->params[27];
     /* 22: loadpw */
-    var38.i = 0x00000200; /* 512 or 2.52962e-321f */
-    /* 24: loadpw */
-    var39.i = ex->params[27];
-    /* 26: loadpw */
-    var40.i = ex->params[28];
+    var39.i = ex->params[28];
 
   for (i = 0; i < n; i++) {
     /* 0: loadw */
-    var41 = ptr0[i];
+    var40 = ptr0[i];
     /* 1: loadw */
-    var42 = ptr4[i];
+    var41 = ptr4[i];
     /* 2: storew */
-    ptr1[i] = var41;
+    ptr1[i] = var40;
     /* 3: shruw */
-    var43.i = ((orc_uint16)var41.i) >> ex->params[26];
+    var42.i = ((orc_uint16)var40.i) >> ex->params[26];
     /* 4: shruw */
-    var44.i = ((orc_uint16)var42.i) >> ex->params[26];
-    /* 5: cmpeqw */
-    var45.i = (var43.i == var44.i) ? (~0) : 0;
-    /* 7: xorw */
-    var46.i = var45.i ^ var35.i;
-    /* 8: accw */
-    var12.i = var12.i + var46.i;
-    /* 9: subusw */
-    var47.i = ORC_CLAMP_UW((orc_uint16)var43.i - (orc_uint16)var44.i);
+    var43.i = ((orc_uint16)var41.i) >> ex->params[26];
+    /* 5: subusw */
+    var44.i = ORC_CLAMP_UW((orc_uint16)var42.i - (orc_uint16)var43.i);
+    /* 6: subusw */
+    var45.i = ORC_CLAMP_UW((orc_uint16)var43.i - (orc_uint16)var42.i);
+    /* 8: subusw */
+    var46.i = ORC_CLAMP_UW((orc_uint16)var44.i - (orc_uint16)var35.i);
+    /* 9: subw */
+    var47.i = var44.i - var46.i;
     /* 10: subusw */
-    var48.i = ORC_CLAMP_UW((orc_uint16)var44.i - (orc_uint16)var43.i);
-    /* 12: subusw */
-    var49.i = ORC_CLAMP_UW((orc_uint16)var47.i - (orc_uint16)var36.i);
-    /* 13: subw */
-    var50.i = var47.i - var49.i;
-    /* 14: subusw */
-    var51.i = ORC_CLAMP_UW((orc_uint16)var48.i - (orc_uint16)var36.i);
-    /* 15: subw */
-    var52.i = var48.i - var51.i;
-    /* 17: mullw */
-    var53.i = (var50.i * var37.i) & 0xffff;
-    /* 18: mullw */
-    var54.i = (var52.i * var37.i) & 0xffff;
-    /* 19: shruw */
-    var55.i = ((orc_uint16)var53.i) >> 1;
-    /* 20: shruw */
-    var56.i = ((orc_uint16)var54.i) >> 1;
-    /* 21: subw */
-    var57.i = var55.i - var56.i;
-    /* 23: addw */
-    var58.i = var57.i + var38.i;
-    /* 25: maxsw */
-    var59.i = ORC_MAX(var58.i, var39.i);
-    /* 27: minsw */
-    var60.i = ORC_MIN(var59.i, var40.i);
-    /* 28: shlw */
-    var61.i = ((orc_uint16)var60.i) << ex->params[26];
-    /* 29: storew */
-    ptr0[i] = var61;
+    var48.i = ORC_CLAMP_UW((orc_uint16)var45.i - (orc_uint16)var35.i);
+    /* 11: subw */
+    var49.i = var45.i - var48.i;
+    /* 13: mullw */
+    var50.i = (var47.i * var36.i) & 0xffff;
+    /* 14: mullw */
+    var51.i = (var49.i * var36.i) & 0xffff;
+    /* 15: shruw */
+    var52.i = ((orc_uint16)var50.i) >> 1;
+    /* 16: shruw */
+    var53.i = ((orc_uint16)var51.i) >> 1;
+    /* 17: subw */
+    var54.i = var52.i - var53.i;
+    /* 19: addw */
+    var55.i = var54.i + var37.i;
+    /* 21: maxsw */
+    var56.i = ORC_MAX(var55.i, var38.i);
+    /* 23: minsw */
+    var57.i = ORC_MIN(var56.i, var39.i);
+    /* 24: shlw */
+    var58.i = ((orc_uint16)var57.i) << ex->params[26];
+    /* 25: storew */
+    ptr0[i] = var58;
   }
-  ex->accumulators[0] = (var12.i & 0xffff);
 
 }
 
 void
-qf_orc_signed_u16 (guint16 * ORC_RESTRICT d1, guint16 * ORC_RESTRICT d2, guint16 * ORC_RESTRICT a1, const guint16 * ORC_RESTRICT s1, int p1, int p2, int p3, int p4, int p5, int n)
+qf_orc_signed_u16 (guint16 * ORC_RESTRICT d1, guint16 * ORC_RESTRICT d2, const guint16 * ORC_RESTRICT s1, int p1, int p2, int p3, int p4, int p5, int n)
 {
   OrcExecutor _ex, *ex = &_ex;
   static volatile int p_inited = 0;
@@ -1329,15 +1272,14 @@ qf_orc_signed_u16 (guint16 * ORC_RESTRICT d1, guint16 * ORC_RESTRICT d2, guint16
 #if 1
       static const orc_uint8 bc[] = {
         1, 9, 17, 113, 102, 95, 111, 114, 99, 95, 115, 105, 103, 110, 101, 100, 
-        95, 117, 49, 54, 11, 2, 2, 11, 2, 2, 12, 2, 2, 13, 2, 14, 
-        2, 255, 255, 0, 0, 14, 2, 1, 0, 0, 0, 14, 2, 0, 2, 0, 
-        0, 16, 2, 16, 2, 16, 2, 16, 2, 16, 2, 20, 2, 20, 2, 20, 
-        2, 82, 32, 0, 82, 33, 4, 97, 1, 32, 95, 32, 32, 26, 95, 33, 
-        33, 26, 77, 34, 32, 33, 101, 34, 34, 16, 180, 12, 34, 100, 34, 32, 
-        33, 100, 33, 33, 32, 100, 32, 34, 25, 98, 34, 34, 32, 100, 32, 33, 
-        25, 98, 33, 33, 32, 89, 34, 34, 24, 89, 33, 33, 24, 95, 34, 34, 
-        17, 95, 33, 33, 17, 98, 34, 34, 33, 70, 34, 34, 18, 85, 34, 34, 
-        27, 87, 34, 34, 28, 93, 34, 34, 26, 97, 0, 34, 2, 0, 
+        95, 117, 49, 54, 11, 2, 2, 11, 2, 2, 12, 2, 2, 14, 2, 1, 
+        0, 0, 0, 14, 2, 0, 2, 0, 0, 16, 2, 16, 2, 16, 2, 16, 
+        2, 16, 2, 20, 2, 20, 2, 20, 2, 82, 32, 0, 82, 33, 4, 97, 
+        1, 32, 95, 32, 32, 26, 95, 33, 33, 26, 100, 34, 32, 33, 100, 33, 
+        33, 32, 100, 32, 34, 25, 98, 34, 34, 32, 100, 32, 33, 25, 98, 33, 
+        33, 32, 89, 34, 34, 24, 89, 33, 33, 24, 95, 34, 34, 16, 95, 33, 
+        33, 16, 98, 34, 34, 33, 70, 34, 34, 17, 85, 34, 34, 27, 87, 34, 
+        34, 28, 93, 34, 34, 26, 97, 0, 34, 2, 0, 
       };
       p = orc_program_new_from_static_bytecode (bc);
       orc_program_set_backup_function (p, _backup_qf_orc_signed_u16);
@@ -1348,10 +1290,8 @@ qf_orc_signed_u16 (guint16 * ORC_RESTRICT d1, guint16 * ORC_RESTRICT d2, guint16
       orc_program_add_destination (p, 2, "d1");
       orc_program_add_destination (p, 2, "d2");
       orc_program_add_source (p, 2, "s1");
-      orc_program_add_accumulator (p, 2, "a1");
-      orc_program_add_constant (p, 2, 0x0000ffff, "c1");
-      orc_program_add_constant (p, 2, 0x00000001, "c2");
-      orc_program_add_constant (p, 2, 0x00000200, "c3");
+      orc_program_add_constant (p, 2, 0x00000001, "c1");
+      orc_program_add_constant (p, 2, 0x00000200, "c2");
       orc_program_add_parameter (p, 2, "p1");
       orc_program_add_parameter (p, 2, "p2");
       orc_program_add_parameter (p, 2, "p3");
@@ -1366,9 +1306,6 @@ qf_orc_signed_u16 (guint16 * ORC_RESTRICT d1, guint16 * ORC_RESTRICT d2, guint16
       orc_program_append_2 (p, "storew", 0, ORC_VAR_D2, ORC_VAR_T1, ORC_VAR_D1, ORC_VAR_D1);
       orc_program_append_2 (p, "shruw", 0, ORC_VAR_T1, ORC_VAR_T1, ORC_VAR_P3, ORC_VAR_D1);
       orc_program_append_2 (p, "shruw", 0, ORC_VAR_T2, ORC_VAR_T2, ORC_VAR_P3, ORC_VAR_D1);
-      orc_program_append_2 (p, "cmpeqw", 0, ORC_VAR_T3, ORC_VAR_T1, ORC_VAR_T2, ORC_VAR_D1);
-      orc_program_append_2 (p, "xorw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_C1, ORC_VAR_D1);
-      orc_program_append_2 (p, "accw", 0, ORC_VAR_A1, ORC_VAR_T3, ORC_VAR_D1, ORC_VAR_D1);
       orc_program_append_2 (p, "subusw", 0, ORC_VAR_T3, ORC_VAR_T1, ORC_VAR_T2, ORC_VAR_D1);
       orc_program_append_2 (p, "subusw", 0, ORC_VAR_T2, ORC_VAR_T2, ORC_VAR_T1, ORC_VAR_D1);
       orc_program_append_2 (p, "subusw", 0, ORC_VAR_T1, ORC_VAR_T3, ORC_VAR_P2, ORC_VAR_D1);
@@ -1377,10 +1314,10 @@ qf_orc_signed_u16 (guint16 * ORC_RESTRICT d1, guint16 * ORC_RESTRICT d2, guint16
       orc_program_append_2 (p, "subw", 0, ORC_VAR_T2, ORC_VAR_T2, ORC_VAR_T1, ORC_VAR_D1);
       orc_program_append_2 (p, "mullw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_P1, ORC_VAR_D1);
       orc_program_append_2 (p, "mullw", 0, ORC_VAR_T2, ORC_VAR_T2, ORC_VAR_P1, ORC_VAR_D1);
-      orc_program_append_2 (p, "shruw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_C2, ORC_VAR_D1);
-      orc_program_append_2 (p, "shruw", 0, ORC_VAR_T2, ORC_VAR_T2, ORC_VAR_C2, ORC_VAR_D1);
+      orc_program_append_2 (p, "shruw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_C1, ORC_VAR_D1);
+      orc_program_append_2 (p, "shruw", 0, ORC_VAR_T2, ORC_VAR_T2, ORC_VAR_C1, ORC_VAR_D1);
       orc_program_append_2 (p, "subw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_T2, ORC_VAR_D1);
-      orc_program_append_2 (p, "addw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_C3, ORC_VAR_D1);
+      orc_program_append_2 (p, "addw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_C2, ORC_VAR_D1);
       orc_program_append_2 (p, "maxsw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_P4, ORC_VAR_D1);
       orc_program_append_2 (p, "minsw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_P5, ORC_VAR_D1);
       orc_program_append_2 (p, "shlw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_P3, ORC_VAR_D1);
@@ -1409,7 +1346,6 @@ qf_orc_signed_u16 (guint16 * ORC_RESTRICT d1, guint16 * ORC_RESTRICT d2, guint16
 
   func = c->exec;
   func (ex);
-  *a1 = orc_executor_get_accumulator (ex, ORC_VAR_A1);
 }
 #endif
 
@@ -1417,30 +1353,25 @@ qf_orc_signed_u16 (guint16 * ORC_RESTRICT d1, guint16 * ORC_RESTRICT d2, guint16
 /* qf_orc_absolute_u16 */
 #ifdef DISABLE_ORC
 void
-qf_orc_absolute_u16 (guint16 * ORC_RESTRICT d1, guint16 * ORC_RESTRICT d2, guint16 * ORC_RESTRICT a1, const guint16 * ORC_RESTRICT s1, int p1, int p2, int p3, int p4, int p5, int n){
+qf_orc_absolute_u16 (guint16 * ORC_RESTRICT d1, guint16 * ORC_RESTRICT d2, const guint16 * ORC_RESTRICT s1, int p1, int p2, int p3, int p4, int p5, int n){
   int i;
   orc_union16 * ORC_RESTRICT ptr0;
   orc_union16 * ORC_RESTRICT ptr1;
   const orc_union16 * ORC_RESTRICT ptr4;
-  orc_union16 var12 =  { 0 };
-#if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
-  volatile orc_union16 var35;
-#else
   orc_union16 var35;
-#endif
   orc_union16 var36;
+#if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
+  volatile orc_union16 var37;
+#else
   orc_union16 var37;
-#if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
-  volatile orc_union16 var38;
-#else
+#endif
   orc_union16 var38;
-#endif
-  orc_union16 var39;
 #if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
-  volatile orc_union16 var40;
+  volatile orc_union16 var39;
 #else
-  orc_union16 var40;
+  orc_union16 var39;
 #endif
+  orc_union16 var40;
   orc_union16 var41;
   orc_union16 var42;
   orc_union16 var43;
@@ -1458,76 +1389,64 @@ qf_orc_absolute_u16 (guint16 * ORC_RESTRICT d1, guint16 * ORC_RESTRICT d2, guint
   orc_union16 var55;
   orc_union16 var56;
   orc_union16 var57;
-  orc_union16 var58;
-  orc_union16 var59;
-  orc_union16 var60;
 
   ptr0 = (orc_union16 *)d1;
   ptr1 = (orc_union16 *)d2;
   ptr4 = (orc_union16 *)s1;
 
-    /* 6: loadpw */
-    var35.i = 0x0000ffff; /* 65535 or 3.23786e-319f */
-    /* 12: loadpw */
-    var36.i = p2;
-    /* 15: loadpw */
-    var37.i = p1;
-    /* 17: loadpw */
-    var38.i = 0x000003ff; /* 1023 or 5.05429e-321f */
-    /* 20: loadpw */
-    var39.i = p4;
-    /* 22: loadpw */
-    var40.i = 0x00000001; /* 1 or 4.94066e-324f */
-    /* 25: loadpw */
-    var41.i = p5;
+    /* 8: loadpw */
+    var35.i = p2;
+    /* 11: loadpw */
+    var36.i = p1;
+    /* 13: loadpw */
+    var37.i = 0x000003ff; /* 1023 or 5.05429e-321f */
+    /* 16: loadpw */
+    var38.i = p4;
+    /* 18: loadpw */
+    var39.i = 0x00000001; /* 1 or 4.94066e-324f */
+    /* 21: loadpw */
+    var40.i = p5;
 
   for (i = 0; i < n; i++) {
     /* 0: loadw */
-    var42 = ptr0[i];
+    var41 = ptr0[i];
     /* 1: loadw */
-    var43 = ptr4[i];
+    var42 = ptr4[i];
     /* 2: storew */
-    ptr1[i] = var42;
+    ptr1[i] = var41;
     /* 3: shruw */
-    var44.i = ((orc_uint16)var42.i) >> p3;
+    var43.i = ((orc_uint16)var41.i) >> p3;
     /* 4: shruw */
-    var45.i = ((orc_uint16)var43.i) >> p3;
-    /* 5: cmpeqw */
-    var46.i = (var44.i == var45.i) ? (~0) : 0;
-    /* 7: xorw */
-    var47.i = var46.i ^ var35.i;
-    /* 8: accw */
-    var12.i = var12.i + var47.i;
+    var44.i = ((orc_uint16)var42.i) >> p3;
+    /* 5: subusw */
+    var45.i = ORC_CLAMP_UW((orc_uint16)var43.i - (orc_uint16)var44.i);
+    /* 6: subusw */
+    var46.i = ORC_CLAMP_UW((orc_uint16)var44.i - (orc_uint16)var43.i);
+    /* 7: orw */
+    var47.i = var45.i | var46.i;
     /* 9: subusw */
-    var48.i = ORC_CLAMP_UW((orc_uint16)var44.i - (orc_uint16)var45.i);
-    /* 10: subusw */
-    var49.i = ORC_CLAMP_UW((orc_uint16)var45.i - (orc_uint16)var44.i);
-    /* 11: orw */
-    var50.i = var48.i | var49.i;
-    /* 13: subusw */
-    var51.i = ORC_CLAMP_UW((orc_uint16)var50.i - (orc_uint16)var36.i);
-    /* 14: subw */
-    var52.i = var50.i - var51.i;
-    /* 16: mullw */
-    var53.i = (var52.i * var37.i) & 0xffff;
-    /* 18: minsw */
-    var54.i = ORC_MIN(var53.i, var38.i);
-    /* 19: shlw */
-    var55.i = ((orc_uint16)var54.i) << 1;
-    /* 21: mulhuw */
-    var56.i = ((orc_uint32)((orc_uint16)var55.i) * (orc_uint32)((orc_uint16)var39.i)) >> 16;
-    /* 23: addw */
-    var57.i = var56.i + var40.i;
-    /* 24: shruw */
-    var58.i = ((orc_uint16)var57.i) >> 1;
-    /* 26: addw */
-    var59.i = var58.i + var41.i;
-    /* 27: shlw */
-    var60.i = ((orc_uint16)var59.i) << p3;
-    /* 28: storew */
-    ptr0[i] = var60;
+    var48.i = ORC_CLAMP_UW((orc_uint16)var47.i - (orc_uint16)var35.i);
+    /* 10: subw */
+    var49.i = var47.i - var48.i;
+    /* 12: mullw */
+    var50.i = (var49.i * var36.i) & 0xffff;
+    /* 14: minsw */
+    var51.i = ORC_MIN(var50.i, var37.i);
+    /* 15: shlw */
+    var52.i = ((orc_uint16)var51.i) << 1;
+    /* 17: mulhuw */
+    var53.i = ((orc_uint32)((orc_uint16)var52.i) * (orc_uint32)((orc_uint16)var38.i)) >> 16;
+    /* 19: addw */
+    var54.i = var53.i + var39.i;
+    /* 20: shruw */
+    var55.i = ((orc_uint16)var54.i) >> 1;
+    /* 22: addw */
+    var56.i = var55.i + var40.i;
+    /* 23: shlw */
+    var57.i = ((orc_uint16)var56.i) << p3;
+    /* 24: storew */
+    ptr0[i] = var57;
   }
-  *a1 = (var12.i & 0xffff);
 
 }
 
@@ -1540,25 +1459,20 @@ _backup_qf_orc_absolute_u16 (OrcExecutor * ORC_RESTRICT ex)
   orc_union16 * ORC_RESTRICT ptr0;
   orc_union16 * ORC_RESTRICT ptr1;
   const orc_union16 * ORC_RESTRICT ptr4;
-  orc_union16 var12 =  { 0 };
-#if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
-  volatile orc_union16 var35;
-#else
   orc_union16 var35;
-#endif
   orc_union16 var36;
+#if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
+  volatile orc_union16 var37;
+#else
   orc_union16 var37;
-#if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
-  volatile orc_union16 var38;
-#else
+#endif
   orc_union16 var38;
-#endif
-  orc_union16 var39;
 #if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
-  volatile orc_union16 var40;
+  volatile orc_union16 var39;
 #else
-  orc_union16 var40;
+  orc_union16 var39;
 #endif
+  orc_union16 var40;
   orc_union16 var41;
   orc_union16 var42;
   orc_union16 var43;
@@ -1576,81 +1490,69 @@ _backup_qf_orc_absolute_u16 (OrcExecutor * ORC_RESTRICT ex)
   orc_union16 var55;
   orc_union16 var56;
   orc_union16 var57;
-  orc_union16 var58;
-  orc_union16 var59;
-  orc_union16 var60;
 
   ptr0 = (orc_union16 *)ex->arrays[0];
   ptr1 = (orc_union16 *)ex->arrays[1];
   ptr4 = (orc_union16 *)ex->arrays[4];
 
-    /* 6: loadpw */
-    var35.i = 0x0000ffff; /* 65535 or 3.23786e-319f */
-    /* 12: loadpw */
-    var36.i = ex->params[25];
-    /* 15: loadpw */
-    var37.i = ex->params[24];
-    /* 17: loadpw */
-    var38.i = 0x000003ff; /* 1023 or 5.05429e-321f */
-    /* 20: loadpw */
-    var39.i = ex->params[27];
-    /* 22: loadpw */
-    var40.i = 0x00000001; /* 1 or 4.94066e-324f */
-    /* 25: loadpw */
-    var41.i = ex->params[28];
+    /* 8: loadpw */
+    var35.i = ex->params[25];
+    /* 11: loadpw */
+    var36.i = ex->params[24];
+    /* 13: loadpw */
+    var37.i = 0x000003ff; /* 1023 or 5.05429e-321f */
+    /* 16: loadpw */
+    var38.i = ex->params[27];
+    /* 18: loadpw */
+    var39.i = 0x00000001; /* 1 or 4.94066e-324f */
+    /* 21: loadpw */
+    var40.i = ex->params[28];
 
   for (i = 0; i < n; i++) {
     /* 0: loadw */
-    var42 = ptr0[i];
+    var41 = ptr0[i];
     /* 1: loadw */
-    var43 = ptr4[i];
+    var42 = ptr4[i];
     /* 2: storew */
-    ptr1[i] = var42;
+    ptr1[i] = var41;
     /* 3: shruw */
-    var44.i = ((orc_uint16)var42.i) >> ex->params[26];
+    var43.i = ((orc_uint16)var41.i) >> ex->params[26];
     /* 4: shruw */
-    var45.i = ((orc_uint16)var43.i) >> ex->params[26];
-    /* 5: cmpeqw */
-    var46.i = (var44.i == var45.i) ? (~0) : 0;
-    /* 7: xorw */
-    var47.i = var46.i ^ var35.i;
-    /* 8: accw */
-    var12.i = var12.i + var47.i;
+    var44.i = ((orc_uint16)var42.i) >> ex->params[26];
+    /* 5: subusw */
+    var45.i = ORC_CLAMP_UW((orc_uint16)var43.i - (orc_uint16)var44.i);
+    /* 6: subusw */
+    var46.i = ORC_CLAMP_UW((orc_uint16)var44.i - (orc_uint16)var43.i);
+    /* 7: orw */
+    var47.i = var45.i | var46.i;
     /* 9: subusw */
-    var48.i = ORC_CLAMP_UW((orc_uint16)var44.i - (orc_uint16)var45.i);
-    /* 10: subusw */
-    var49.i = ORC_CLAMP_UW((orc_uint16)var45.i - (orc_uint16)var44.i);
-    /* 11: orw */
-    var50.i = var48.i | var49.i;
-    /* 13: subusw */
-    var51.i = ORC_CLAMP_UW((orc_uint16)var50.i - (orc_uint16)var36.i);
-    /* 14: subw */
-    var52.i = var50.i - var51.i;
-    /* 16: mullw */
-    var53.i = (var52.i * var37.i) & 0xffff;
-    /* 18: minsw */
-    var54.i = ORC_MIN(var53.i, var38.i);
-    /* 19: shlw */
-    var55.i = ((orc_uint16)var54.i) << 1;
-    /* 21: mulhuw */
-    var56.i = ((orc_uint32)((orc_uint16)var55.i) * (orc_uint32)((orc_uint16)var39.i)) >> 16;
-    /* 23: addw */
-    var57.i = var56.i + var40.i;
-    /* 24: shruw */
-    var58.i = ((orc_uint16)var57.i) >> 1;
-    /* 26: addw */
-    var59.i = var58.i + var41.i;
-    /* 27: shlw */
-    var60.i = ((orc_uint16)var59.i) << ex->params[26];
-    /* 28: storew */
-    ptr0[i] = var60;
+    var48.i = ORC_CLAMP_UW((orc_uint16)var47.i - (orc_uint16)var35.i);
+    /* 10: subw */
+    var49.i = var47.i - var48.i;
+    /* 12: mullw */
+    var50.i = (var49.i * var36.i) & 0xffff;
+    /* 14: minsw */
+    var51.i = ORC_MIN(var50.i, var37.i);
+    /* 15: shlw */
+    var52.i = ((orc_uint16)var51.i) << 1;
+    /* 17: mulhuw */
+    var53.i = ((orc_uint32)((orc_uint16)var52.i) * (orc_uint32)((orc_uint16)var38.i)) >> 16;
+    /* 19: addw */
+    var54.i = var53.i + var39.i;
+    /* 20: shruw */
+    var55.i = ((orc_uint16)var54.i) >> 1;
+    /* 22: addw */
+    var56.i = var55.i + var40.i;
+    /* 23: shlw */
+    var57.i = ((orc_uint16)var56.i) << ex->params[26];
+    /* 24: storew */
+    ptr0[i] = var57;
   }
-  ex->accumulators[0] = (var12.i & 0xffff);
 
 }
 
 void
-qf_orc_absolute_u16 (guint16 * ORC_RESTRICT d1, guint16 * ORC_RESTRICT d2, guint16 * ORC_RESTRICT a1, const guint16 * ORC_RESTRICT s1, int p1, int p2, int p3, int p4, int p5, int n)
+qf_orc_absolute_u16 (guint16 * ORC_RESTRICT d1, guint16 * ORC_RESTRICT d2, const guint16 * ORC_RESTRICT s1, int p1, int p2, int p3, int p4, int p5, int n)
 {
   OrcExecutor _ex, *ex = &_ex;
   static volatile int p_inited = 0;
@@ -1665,15 +1567,14 @@ qf_orc_absolute_u16 (guint16 * ORC_RESTRICT d1, guint16 * ORC_RESTRICT d2, guint
 #if 1
       static const orc_uint8 bc[] = {
         1, 9, 19, 113, 102, 95, 111, 114, 99, 95, 97, 98, 115, 111, 108, 117, 
-        116, 101, 95, 117, 49, 54, 11, 2, 2, 11, 2, 2, 12, 2, 2, 13, 
-        2, 14, 2, 255, 255, 0, 0, 14, 2, 255, 3, 0, 0, 14, 2, 1, 
-        0, 0, 0, 16, 2, 16, 2, 16, 2, 16, 2, 16, 2, 20, 2, 20, 
-        2, 20, 2, 82, 32, 0, 82, 33, 4, 97, 1, 32, 95, 32, 32, 26, 
-        95, 33, 33, 26, 77, 34, 32, 33, 101, 34, 34, 16, 180, 12, 34, 100, 
-        34, 32, 33, 100, 33, 33, 32, 92, 34, 34, 33, 100, 32, 34, 25, 98, 
-        34, 34, 32, 89, 34, 34, 24, 87, 34, 34, 17, 93, 34, 34, 18, 91, 
-        34, 34, 27, 70, 34, 34, 18, 95, 34, 34, 18, 70, 34, 34, 28, 93, 
-        34, 34, 26, 97, 0, 34, 2, 0, 
+        116, 101, 95, 117, 49, 54, 11, 2, 2, 11, 2, 2, 12, 2, 2, 14, 
+        2, 255, 3, 0, 0, 14, 2, 1, 0, 0, 0, 16, 2, 16, 2, 16, 
+        2, 16, 2, 16, 2, 20, 2, 20, 2, 20, 2, 82, 32, 0, 82, 33, 
+        4, 97, 1, 32, 95, 32, 32, 26, 95, 33, 33, 26, 100, 34, 32, 33, 
+        100, 33, 33, 32, 92, 34, 34, 33, 100, 32, 34, 25, 98, 34, 34, 32, 
+        89, 34, 34, 24, 87, 34, 34, 16, 93, 34, 34, 17, 91, 34, 34, 27, 
+        70, 34, 34, 17, 95, 34, 34, 17, 70, 34, 34, 28, 93, 34, 34, 26, 
+        97, 0, 34, 2, 0, 
       };
       p = orc_program_new_from_static_bytecode (bc);
       orc_program_set_backup_function (p, _backup_qf_orc_absolute_u16);
@@ -1684,10 +1585,8 @@ qf_orc_absolute_u16 (guint16 * ORC_RESTRICT d1, guint16 * ORC_RESTRICT d2, guint
       orc_program_add_destination (p, 2, "d1");
       orc_program_add_destination (p, 2, "d2");
       orc_program_add_source (p, 2, "s1");
-      orc_program_add_accumulator (p, 2, "a1");
-      orc_program_add_constant (p, 2, 0x0000ffff, "c1");
-      orc_program_add_constant (p, 2, 0x000003ff, "c2");
-      orc_program_add_constant (p, 2, 0x00000001, "c3");
+      orc_program_add_constant (p, 2, 0x000003ff, "c1");
+      orc_program_add_constant (p, 2, 0x00000001, "c2");
       orc_program_add_parameter (p, 2, "p1");
       orc_program_add_parameter (p, 2, "p2");
       orc_program_add_parameter (p, 2, "p3");
@@ -1702,20 +1601,17 @@ qf_orc_absolute_u16 (guint16 * ORC_RESTRICT d1, guint16 * ORC_RESTRICT d2, guint
       orc_program_append_2 (p, "storew", 0, ORC_VAR_D2, ORC_VAR_T1, ORC_VAR_D1, ORC_VAR_D1);
       orc_program_append_2 (p, "shruw", 0, ORC_VAR_T1, ORC_VAR_T1, ORC_VAR_P3, ORC_VAR_D1);
       orc_program_append_2 (p, "shruw", 0, ORC_VAR_T2, ORC_VAR_T2, ORC_VAR_P3, ORC_VAR_D1);
-      orc_program_append_2 (p, "cmpeqw", 0, ORC_VAR_T3, ORC_VAR_T1, ORC_VAR_T2, ORC_VAR_D1);
-      orc_program_append_2 (p, "xorw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_C1, ORC_VAR_D1);
-      orc_program_append_2 (p, "accw", 0, ORC_VAR_A1, ORC_VAR_T3, ORC_VAR_D1, ORC_VAR_D1);
       orc_program_append_2 (p, "subusw", 0, ORC_VAR_T3, ORC_VAR_T1, ORC_VAR_T2, ORC_VAR_D1);
       orc_program_append_2 (p, "subusw", 0, ORC_VAR_T2, ORC_VAR_T2, ORC_VAR_T1, ORC_VAR_D1);
       orc_program_append_2 (p, "orw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_T2, ORC_VAR_D1);
       orc_program_append_2 (p, "subusw", 0, ORC_VAR_T1, ORC_VAR_T3, ORC_VAR_P2, ORC_VAR_D1);
       orc_program_append_2 (p, "subw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_T1, ORC_VAR_D1);
       orc_program_append_2 (p, "mullw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_P1, ORC_VAR_D1);
-      orc_program_append_2 (p, "minsw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_C2, ORC_VAR_D1);
-      orc_program_append_2 (p, "shlw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_C3, ORC_VAR_D1);
+      orc_program_append_2 (p, "minsw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_C1, ORC_VAR_D1);
+      orc_program_append_2 (p, "shlw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_C2, ORC_VAR_D1);
       orc_program_append_2 (p, "mulhuw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_P4, ORC_VAR_D1);
-      orc_program_append_2 (p, "addw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_C3, ORC_VAR_D1);
-      orc_program_append_2 (p, "shruw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_C3, ORC_VAR_D1);
+      orc_program_append_2 (p, "addw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_C2, ORC_VAR_D1);
+      orc_program_append_2 (p, "shruw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_C2, ORC_VAR_D1);
       orc_program_append_2 (p, "addw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_P5, ORC_VAR_D1);
       orc_program_append_2 (p, "shlw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_P3, ORC_VAR_D1);
       orc_program_append_2 (p, "storew", 0, ORC_VAR_D1, ORC_VAR_T3, ORC_VAR_D1, ORC_VAR_D1);
@@ -1743,7 +1639,6 @@ qf_orc_absolute_u16 (guint16 * ORC_RESTRICT d1, guint16 * ORC_RESTRICT d2, guint
 
   func = c->exec;
   func (ex);
-  *a1 = orc_executor_get_accumulator (ex, ORC_VAR_A1);
 }
 #endif
 
@@ -2164,6 +2059,409 @@ qf_orc_moving_u16 (guint8 * ORC_RESTRICT d1, const guint16 * ORC_RESTRICT s1, co
 
   func = c->exec;
   func (ex);
+}
+#endif
+
+
+/* qf_orc_same_u8 */
+#ifdef DISABLE_ORC
+void
+qf_orc_same_u8 (guint8 * ORC_RESTRICT d1, const guint8 * ORC_RESTRICT s1, const guint8 * ORC_RESTRICT s2, int n){
+  int i;
+  orc_int8 * ORC_RESTRICT ptr0;
+  const orc_int8 * ORC_RESTRICT ptr4;
+  const orc_int8 * ORC_RESTRICT ptr5;
+  orc_int8 var32;
+  orc_int8 var33;
+  orc_int8 var34;
+
+  ptr0 = (orc_int8 *)d1;
+  ptr4 = (orc_int8 *)s1;
+  ptr5 = (orc_int8 *)s2;
+
+
+  for (i = 0; i < n; i++) {
+    /* 0: loadb */
+    var32 = ptr4[i];
+    /* 1: loadb */
+    var33 = ptr5[i];
+    /* 2: cmpeqb */
+    var34 = (var32 == var33) ? (~0) : 0;
+    /* 3: storeb */
+    ptr0[i] = var34;
+  }
+
+}
+
+#else
+static void
+_backup_qf_orc_same_u8 (OrcExecutor * ORC_RESTRICT ex)
+{
+  int i;
+  int n = ex->n;
+  orc_int8 * ORC_RESTRICT ptr0;
+  const orc_int8 * ORC_RESTRICT ptr4;
+  const orc_int8 * ORC_RESTRICT ptr5;
+  orc_int8 var32;
+  orc_int8 var33;
+  orc_int8 var34;
+
+  ptr0 = (orc_int8 *)ex->arrays[0];
+  ptr4 = (orc_int8 *)ex->arrays[4];
+  ptr5 = (orc_int8 *)ex->arrays[5];
+
+
+  for (i = 0; i < n; i++) {
+    /* 0: loadb */
+    var32 = ptr4[i];
+    /* 1: loadb */
+    var33 = ptr5[i];
+    /* 2: cmpeqb */
+    var34 = (var32 == var33) ? (~0) : 0;
+    /* 3: storeb */
+    ptr0[i] = var34;
+  }
+
+}
+
+void
+qf_orc_same_u8 (guint8 * ORC_RESTRICT d1, const guint8 * ORC_RESTRICT s1, const guint8 * ORC_RESTRICT s2, int n)
+{
+  OrcExecutor _ex, *ex = &_ex;
+  static volatile int p_inited = 0;
+  static OrcCode *c = 0;
+  void (*func) (OrcExecutor *);
+
+  if (!p_inited) {
+    orc_once_mutex_lock ();
+    if (!p_inited) {
+      OrcProgram *p;
+
+#if 1
+      static const orc_uint8 bc[] = {
+        1, 9, 14, 113, 102, 95, 111, 114, 99, 95, 115, 97, 109, 101, 95, 117, 
+        56, 11, 1, 1, 12, 1, 1, 12, 1, 1, 40, 0, 4, 5, 2, 0, 
+
+      };
+      p = orc_program_new_from_static_bytecode (bc);
+      orc_program_set_backup_function (p, _backup_qf_orc_same_u8);
+#else
+      p = orc_program_new ();
+      orc_program_set_name (p, "qf_orc_same_u8");
+      orc_program_set_backup_function (p, _backup_qf_orc_same_u8);
+      orc_program_add_destination (p, 1, "d1");
+      orc_program_add_source (p, 1, "s1");
+      orc_program_add_source (p, 1, "s2");
+
+      orc_program_append_2 (p, "cmpeqb", 0, ORC_VAR_D1, ORC_VAR_S1, ORC_VAR_S2, ORC_VAR_D1);
+#endif
+
+      orc_program_compile (p);
+      c = orc_program_take_code (p);
+      orc_program_free (p);
+    }
+    p_inited = TRUE;
+    orc_once_mutex_unlock ();
+  }
+  ex->arrays[ORC_VAR_A2] = c;
+  ex->program = 0;
+
+  ex->n = n;
+  ex->arrays[ORC_VAR_D1] = d1;
+  ex->arrays[ORC_VAR_S1] = (void *)s1;
+  ex->arrays[ORC_VAR_S2] = (void *)s2;
+
+  func = c->exec;
+  func (ex);
+}
+#endif
+
+
+/* qf_orc_same_u16 */
+#ifdef DISABLE_ORC
+void
+qf_orc_same_u16 (guint8 * ORC_RESTRICT d1, const guint16 * ORC_RESTRICT s1, const guint16 * ORC_RESTRICT s2, int p1, int n){
+  int i;
+  orc_int8 * ORC_RESTRICT ptr0;
+  const orc_union16 * ORC_RESTRICT ptr4;
+  const orc_union16 * ORC_RESTRICT ptr5;
+  orc_union16 var34;
+  orc_union16 var35;
+  orc_int8 var36;
+  orc_union16 var37;
+  orc_union16 var38;
+  orc_union16 var39;
+
+  ptr0 = (orc_int8 *)d1;
+  ptr4 = (orc_union16 *)s1;
+  ptr5 = (orc_union16 *)s2;
+
+
+  for (i = 0; i < n; i++) {
+    /* 0: loadw */
+    var34 = ptr4[i];
+    /* 1: shruw */
+    var37.i = ((orc_uint16)var34.i) >> p1;
+    /* 2: loadw */
+    var35 = ptr5[i];
+    /* 3: shruw */
+    var38.i = ((orc_uint16)var35.i) >> p1;
+    /* 4: cmpeqw */
+    var39.i = (var37.i == var38.i) ? (~0) : 0;
+    /* 5: convwb */
+    var36 = var39.i;
+    /* 6: storeb */
+    ptr0[i] = var36;
+  }
+
+}
+
+#else
+static void
+_backup_qf_orc_same_u16 (OrcExecutor * ORC_RESTRICT ex)
+{
+  int i;
+  int n = ex->n;
+  orc_int8 * ORC_RESTRICT ptr0;
+  const orc_union16 * ORC_RESTRICT ptr4;
+  const orc_union16 * ORC_RESTRICT ptr5;
+  orc_union16 var34;
+  orc_union16 var35;
+  orc_int8 var36;
+  orc_union16 var37;
+  orc_union16 var38;
+  orc_union16 var39;
+
+  ptr0 = (orc_int8 *)ex->arrays[0];
+  ptr4 = (orc_union16 *)ex->arrays[4];
+  ptr5 = (orc_union16 *)ex->arrays[5];
+
+
+  for (i = 0; i < n; i++) {
+    /* 0: loadw */
+    var34 = ptr4[i];
+    /* 1: shruw */
+    var37.i = ((orc_uint16)var34.i) >> ex->params[24];
+    /* 2: loadw */
+    var35 = ptr5[i];
+    /* 3: shruw */
+    var38.i = ((orc_uint16)var35.i) >> ex->params[24];
+    /* 4: cmpeqw */
+    var39.i = (var37.i == var38.i) ? (~0) : 0;
+    /* 5: convwb */
+    var36 = var39.i;
+    /* 6: storeb */
+    ptr0[i] = var36;
+  }
+
+}
+
+void
+qf_orc_same_u16 (guint8 * ORC_RESTRICT d1, const guint16 * ORC_RESTRICT s1, const guint16 * ORC_RESTRICT s2, int p1, int n)
+{
+  OrcExecutor _ex, *ex = &_ex;
+  static volatile int p_inited = 0;
+  static OrcCode *c = 0;
+  void (*func) (OrcExecutor *);
+
+  if (!p_inited) {
+    orc_once_mutex_lock ();
+    if (!p_inited) {
+      OrcProgram *p;
+
+#if 1
+      static const orc_uint8 bc[] = {
+        1, 9, 15, 113, 102, 95, 111, 114, 99, 95, 115, 97, 109, 101, 95, 117, 
+        49, 54, 11, 1, 1, 12, 2, 2, 12, 2, 2, 16, 2, 20, 2, 20, 
+        2, 95, 32, 4, 24, 95, 33, 5, 24, 77, 32, 32, 33, 157, 0, 32, 
+        2, 0, 
+      };
+      p = orc_program_new_from_static_bytecode (bc);
+      orc_program_set_backup_function (p, _backup_qf_orc_same_u16);
+#else
+      p = orc_program_new ();
+      orc_program_set_name (p, "qf_orc_same_u16");
+      orc_program_set_backup_function (p, _backup_qf_orc_same_u16);
+      orc_program_add_destination (p, 1, "d1");
+      orc_program_add_source (p, 2, "s1");
+      orc_program_add_source (p, 2, "s2");
+      orc_program_add_parameter (p, 2, "p1");
+      orc_program_add_temporary (p, 2, "t1");
+      orc_program_add_temporary (p, 2, "t2");
+
+      orc_program_append_2 (p, "shruw", 0, ORC_VAR_T1, ORC_VAR_S1, ORC_VAR_P1, ORC_VAR_D1);
+      orc_program_append_2 (p, "shruw", 0, ORC_VAR_T2, ORC_VAR_S2, ORC_VAR_P1, ORC_VAR_D1);
+      orc_program_append_2 (p, "cmpeqw", 0, ORC_VAR_T1, ORC_VAR_T1, ORC_VAR_T2, ORC_VAR_D1);
+      orc_program_append_2 (p, "convwb", 0, ORC_VAR_D1, ORC_VAR_T1, ORC_VAR_D1, ORC_VAR_D1);
+#endif
+
+      orc_program_compile (p);
+      c = orc_program_take_code (p);
+      orc_program_free (p);
+    }
+    p_inited = TRUE;
+    orc_once_mutex_unlock ();
+  }
+  ex->arrays[ORC_VAR_A2] = c;
+  ex->program = 0;
+
+  ex->n = n;
+  ex->arrays[ORC_VAR_D1] = d1;
+  ex->arrays[ORC_VAR_S1] = (void *)s1;
+  ex->arrays[ORC_VAR_S2] = (void *)s2;
+  ex->params[ORC_VAR_P1] = p1;
+
+  func = c->exec;
+  func (ex);
+}
+#endif
+
+
+/* qf_orc_count */
+#ifdef DISABLE_ORC
+void
+qf_orc_count (guint32 * ORC_RESTRICT a1, const guint32 * ORC_RESTRICT s1, int n){
+  int i;
+  const orc_union32 * ORC_RESTRICT ptr4;
+  orc_union32 var12 =  { 0 };
+  orc_union32 var34;
+#if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
+  volatile orc_union32 var35;
+#else
+  orc_union32 var35;
+#endif
+  orc_union32 var36;
+  orc_union32 var37;
+  orc_union32 var38;
+  orc_union32 var39;
+  orc_union32 var40;
+
+  ptr4 = (orc_union32 *)s1;
+
+    /* 1: loadpl */
+    var35.i = 0x00010001; /* 65537 or 3.23796e-319f */
+
+  for (i = 0; i < n; i++) {
+    /* 0: loadl */
+    var34 = ptr4[i];
+    /* 2: andl */
+    var37.i = var34.i & var35.i;
+    /* 3: loadl */
+    var36 = ptr4[i];
+    /* 4: shrul */
+    var38.i = ((orc_uint32)var36.i) >> 8;
+    /* 5: andl */
+    var39.i = var38.i & var35.i;
+    /* 6: addl */
+    var40.i = ((orc_uint32)var37.i) + ((orc_uint32)var39.i);
+    /* 7: accl */
+    var12.i = ((orc_uint32)var12.i) + ((orc_uint32)var40.i);
+  }
+  *a1 = var12.i;
+
+}
+
+#else
+static void
+_backup_qf_orc_count (OrcExecutor * ORC_RESTRICT ex)
+{
+  int i;
+  int n = ex->n;
+  const orc_union32 * ORC_RESTRICT ptr4;
+  orc_union32 var12 =  { 0 };
+  orc_union32 var34;
+#if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
+  volatile orc_union32 var35;
+#else
+  orc_union32 var35;
+#endif
+  orc_union32 var36;
+  orc_union32 var37;
+  orc_union32 var38;
+  orc_union32 var39;
+  orc_union32 var40;
+
+  ptr4 = (orc_union32 *)ex->arrays[4];
+
+    /* 1: loadpl */
+    var35.i = 0x00010001; /* 65537 or 3.23796e-319f */
+
+  for (i = 0; i < n; i++) {
+    /* 0: loadl */
+    var34 = ptr4[i];
+    /* 2: andl */
+    var37.i = var34.i & var35.i;
+    /* 3: loadl */
+    var36 = ptr4[i];
+    /* 4: shrul */
+    var38.i = ((orc_uint32)var36.i) >> 8;
+    /* 5: andl */
+    var39.i = var38.i & var35.i;
+    /* 6: addl */
+    var40.i = ((orc_uint32)var37.i) + ((orc_uint32)var39.i);
+    /* 7: accl */
+    var12.i = ((orc_uint32)var12.i) + ((orc_uint32)var40.i);
+  }
+  ex->accumulators[0] = var12.i;
+
+}
+
+void
+qf_orc_count (guint32 * ORC_RESTRICT a1, const guint32 * ORC_RESTRICT s1, int n)
+{
+  OrcExecutor _ex, *ex = &_ex;
+  static volatile int p_inited = 0;
+  static OrcCode *c = 0;
+  void (*func) (OrcExecutor *);
+
+  if (!p_inited) {
+    orc_once_mutex_lock ();
+    if (!p_inited) {
+      OrcProgram *p;
+
+#if 1
+      static const orc_uint8 bc[] = {
+        1, 9, 12, 113, 102, 95, 111, 114, 99, 95, 99, 111, 117, 110, 116, 12, 
+        4, 4, 13, 4, 14, 4, 1, 0, 1, 0, 14, 4, 8, 0, 0, 0, 
+        20, 4, 20, 4, 106, 32, 4, 16, 126, 33, 4, 17, 106, 33, 33, 16, 
+        103, 32, 32, 33, 181, 12, 32, 2, 0, 
+      };
+      p = orc_program_new_from_static_bytecode (bc);
+      orc_program_set_backup_function (p, _backup_qf_orc_count);
+#else
+      p = orc_program_new ();
+      orc_program_set_name (p, "qf_orc_count");
+      orc_program_set_backup_function (p, _backup_qf_orc_count);
+      orc_program_add_source (p, 4, "s1");
+      orc_program_add_accumulator (p, 4, "a1");
+      orc_program_add_constant (p, 4, 0x00010001, "c1");
+      orc_program_add_constant (p, 4, 0x00000008, "c2");
+      orc_program_add_temporary (p, 4, "t1");
+      orc_program_add_temporary (p, 4, "t2");
+
+      orc_program_append_2 (p, "andl", 0, ORC_VAR_T1, ORC_VAR_S1, ORC_VAR_C1, ORC_VAR_D1);
+      orc_program_append_2 (p, "shrul", 0, ORC_VAR_T2, ORC_VAR_S1, ORC_VAR_C2, ORC_VAR_D1);
+      orc_program_append_2 (p, "andl", 0, ORC_VAR_T2, ORC_VAR_T2, ORC_VAR_C1, ORC_VAR_D1);
+      orc_program_append_2 (p, "addl", 0, ORC_VAR_T1, ORC_VAR_T1, ORC_VAR_T2, ORC_VAR_D1);
+      orc_program_append_2 (p, "accl", 0, ORC_VAR_A1, ORC_VAR_T1, ORC_VAR_D1, ORC_VAR_D1);
+#endif
+
+      orc_program_compile (p);
+      c = orc_program_take_code (p);
+      orc_program_free (p);
+    }
+    p_inited = TRUE;
+    orc_once_mutex_unlock ();
+  }
+  ex->arrays[ORC_VAR_A2] = c;
+  ex->program = 0;
+
+  ex->n = n;
+  ex->arrays[ORC_VAR_S1] = (void *)s1;
+
+  func = c->exec;
+  func (ex);
+  *a1 = orc_executor_get_accumulator (ex, ORC_VAR_A1);
 }
 #endif
 

@@ -5,8 +5,7 @@
 # is stored, so a destination may be a source, pixel by pixel.
 
 # now: the picture, replaced by its signed difference to then; past: takes the
-# picture. moved: 255 for each pixel that
-# changed (and 0 for lanes beyond the row, which are loaded as zeros).
+# picture.
 # limit = min (255, ceil (256 / gain)): gain * limit <= 510.
 .function qf_orc_signed_u8
 .dest 1 now guint8
@@ -16,7 +15,6 @@
 .param 1 limit
 .param 1 low
 .param 1 high
-.accumulator 4 moved guint32
 .temp 1 n
 .temp 1 t
 .temp 1 e
@@ -25,9 +23,6 @@
 loadb n, now
 loadb t, then
 storeb past, n
-cmpeqb e, n, t
-xorb e, e, 255
-accsadubl moved, e, 0
 subusb e, n, t
 subusb t, t, n
 minub e, e, limit
@@ -52,16 +47,12 @@ storeb now, e
 .source 1 then guint8
 .param 1 low
 .param 1 high
-.accumulator 4 moved guint32
 .temp 1 n
 .temp 1 t
 .temp 1 e
 loadb n, now
 loadb t, then
 storeb past, n
-cmpeqb e, n, t
-xorb e, e, 255
-accsadubl moved, e, 0
 subusb e, n, t
 subusb t, t, n
 shrub e, e, 1
@@ -70,6 +61,22 @@ addb e, e, 128
 subb e, e, t
 maxub e, e, low
 minub e, e, high
+storeb now, e
+
+# The same without sign, 0 ... 255.
+.function qf_orc_absolute_once_u8
+.dest 1 now guint8
+.dest 1 past guint8
+.source 1 then guint8
+.temp 1 n
+.temp 1 t
+.temp 1 e
+loadb n, now
+loadb t, then
+storeb past, n
+subusb e, n, t
+subusb t, t, n
+orb e, e, t
 storeb now, e
 
 # black + round (min (255, gain * |d|) * scale / 65536); scale 65535 is 1.
@@ -81,7 +88,6 @@ storeb now, e
 .param 1 limit
 .param 2 scale
 .param 2 black
-.accumulator 4 moved guint32
 .temp 1 n
 .temp 1 t
 .temp 1 e
@@ -89,9 +95,6 @@ storeb now, e
 loadb n, now
 loadb t, then
 storeb past, n
-cmpeqb e, n, t
-xorb e, e, 255
-accsadubl moved, e, 0
 subusb e, n, t
 subusb t, t, n
 orb e, e, t
@@ -108,7 +111,7 @@ convwb e, v
 storeb now, e
 
 # 10 bits at @shift in 16. limit = min (1023, ceil (1024 / gain)):
-# gain * limit <= 1278. moved: 65535 for each pixel that changed.
+# gain * limit <= 1278.
 .function qf_orc_signed_u16
 .dest 2 now guint16
 .dest 2 past guint16
@@ -118,7 +121,6 @@ storeb now, e
 .param 2 shift
 .param 2 low
 .param 2 high
-.accumulator 2 moved guint16
 .temp 2 n
 .temp 2 t
 .temp 2 e
@@ -127,9 +129,6 @@ loadw t, then
 storew past, n
 shruw n, n, shift
 shruw t, t, shift
-cmpeqw e, n, t
-xorw e, e, 65535
-accw moved, e
 subusw e, n, t
 subusw t, t, n
 subusw n, e, limit
@@ -156,7 +155,6 @@ storew now, e
 .param 2 shift
 .param 2 scale
 .param 2 black
-.accumulator 2 moved guint16
 .temp 2 n
 .temp 2 t
 .temp 2 e
@@ -165,9 +163,6 @@ loadw t, then
 storew past, n
 shruw n, n, shift
 shruw t, t, shift
-cmpeqw e, n, t
-xorw e, e, 65535
-accw moved, e
 subusw e, n, t
 subusw t, t, n
 orw e, e, t
@@ -217,6 +212,39 @@ subusw a, a, threshold
 cmpeqw a, a, 0
 convwb m, a
 xorb moving, m, 255
+
+# 255 where nothing changed
+.function qf_orc_same_u8
+.dest 1 same guint8
+.source 1 now guint8
+.source 1 then guint8
+cmpeqb same, now, then
+
+.function qf_orc_same_u16
+.dest 1 same guint8
+.source 2 now guint16
+.source 2 then guint16
+.param 2 shift
+.temp 2 n
+.temp 2 t
+shruw n, now, shift
+shruw t, then, shift
+cmpeqw n, n, t
+convwb same, n
+
+# How many of 4 n bytes are 255, the others 0: the sum of both halves of 16 bits.
+# (Orc works on 16 bytes of the widest variable at a time, so loops over bytes
+# must not count in 32 bits.)
+.function qf_orc_count
+.source 4 set guint32
+.accumulator 4 halves guint32
+.temp 4 a
+.temp 4 b
+andl a, set, 0x00010001
+shrul b, set, 8
+andl b, b, 0x00010001
+addl a, a, b
+accl halves, a
 
 # Blocks of 2x2 that move.
 .function qf_orc_blocks

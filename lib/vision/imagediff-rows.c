@@ -38,44 +38,59 @@ qf_row_map_init (
   m->none = o->absolute ? m->black : half;
 }
 
-static gsize
+static void
 difference_8 (const QfRowMap *m, guint8 *now, guint8 *past, const guint8 *then)
 {
-  guint32 moved = 0;
-
-  if (m->absolute)
-    qf_orc_absolute_u8 (now, past, &moved, then, m->gain, m->limit, m->scale,
-        m->black, m->width);
-  else if (m->gain == 1)
-    qf_orc_signed_once_u8 (now, past, &moved, then, m->low, m->high, m->width);
+  if (m->gain == 1 && !m->absolute)
+    qf_orc_signed_once_u8 (now, past, then, m->low, m->high, m->width);
+  else if (m->gain == 1 && m->scale == SCALE_ONE)
+    qf_orc_absolute_once_u8 (now, past, then, m->width);
+  else if (m->absolute)
+    qf_orc_absolute_u8 (
+        now, past, then, m->gain, m->limit, m->scale, m->black, m->width);
   else
     qf_orc_signed_u8 (
-        now, past, &moved, then, m->gain, m->limit, m->low, m->high, m->width);
-  return moved / 255;
+        now, past, then, m->gain, m->limit, m->low, m->high, m->width);
 }
 
-static gsize
+static void
 difference_10 (
     const QfRowMap *m, guint16 *now, guint16 *past, const guint16 *then)
 {
-  guint16 moved = 0; /* minus their number, modulo 2^16; width < 2^15 */
-
   if (m->absolute)
-    qf_orc_absolute_u16 (now, past, &moved, then, m->gain, m->limit, m->shift,
-        m->scale, m->black, m->width);
+    qf_orc_absolute_u16 (now, past, then, m->gain, m->limit, m->shift, m->scale,
+        m->black, m->width);
   else
-    qf_orc_signed_u16 (now, past, &moved, then, m->gain, m->limit, m->shift,
-        m->low, m->high, m->width);
-  return (guint16) -moved;
+    qf_orc_signed_u16 (now, past, then, m->gain, m->limit, m->shift, m->low,
+        m->high, m->width);
 }
 
-gsize
+void
 qf_row_difference (
     const QfRowMap *m, guint8 *now, guint8 *past, const guint8 *then)
 {
-  return m->deep ? difference_10 (m, (guint16 *) now, (guint16 *) past,
-                       (const guint16 *) then)
-                 : difference_8 (m, now, past, then);
+  if (m->deep)
+    difference_10 (
+        m, (guint16 *) now, (guint16 *) past, (const guint16 *) then);
+  else
+    difference_8 (m, now, past, then);
+}
+
+gsize
+qf_row_count (
+    const QfRowMap *m, const guint8 *now, const guint8 *then, guint8 *same)
+{
+  guint32 halves = 0; /* each ≤ 2 · 2^15 / 4 */
+  int n = (m->width + 3) / 4;
+
+  memset (same + 4 * (n - 1), 0, 4);
+  if (m->deep)
+    qf_orc_same_u16 (same, (const guint16 *) now, (const guint16 *) then,
+        m->shift, m->width);
+  else
+    qf_orc_same_u8 (same, now, then, m->width);
+  qf_orc_count (&halves, (const guint32 *) same, n);
+  return (gsize) m->width - (halves & 0xffff) - (halves >> 16);
 }
 
 void

@@ -32,11 +32,16 @@ qf_row_bytes (const QfRowMap *m)
 }
 
 /** @now becomes its difference to @then and @past takes the row as it was;
- * @past may be @then. Returns how many pixels differ. */
-gsize qf_row_difference (
+ * @past may be @then. */
+void qf_row_difference (
     const QfRowMap *m, guint8 *now, guint8 *past, const guint8 *then);
 
-/** The same where there is no past. */
+/** How many pixels differ. @same: memory for a row of bytes, aligned to 4 and
+ * a multiple of 4 long. */
+gsize qf_row_count (
+    const QfRowMap *m, const guint8 *now, const guint8 *then, guint8 *same);
+
+/** The difference where there is no past. */
 void qf_row_none (const QfRowMap *m, guint8 *now, guint8 *past);
 
 /** @moving[width]: 255 where |d| is over the threshold. */

@@ -38,7 +38,7 @@ struct _QfImageDiff
 
   guint8 *memory;
   guint8 *scratch[2], *kept, *mean, *zero; /* rows of samples */
-  guint8 *moving[2], *block[2];            /* rows of bytes */
+  guint8 *moving[2], *block[2], *count;    /* rows of bytes */
 };
 
 /* One picture's way through the rows. */
@@ -83,7 +83,7 @@ qf_image_diff_new (int width, int height, QfSamples samples)
   d->held = g_ptr_array_new_with_free_func (held_free);
   row = (d->row_bytes + 63) / 64 * 64;
   bytes = ((gsize) width + 1 + 63) / 64 * 64;
-  at = d->memory = g_malloc0 (5 * row + 4 * bytes);
+  at = d->memory = g_malloc0 (5 * row + 5 * bytes);
   d->scratch[0] = at;
   d->scratch[1] = at + row;
   d->kept = at + 2 * row;
@@ -94,6 +94,7 @@ qf_image_diff_new (int width, int height, QfSamples samples)
     d->moving[i] = at + (gsize) i * bytes;
     d->block[i] = at + (gsize) (2 + i) * bytes;
   }
+  d->count = at + 4 * bytes;
   qf_image_diff_reset (d);
   return d;
 }
@@ -366,8 +367,10 @@ qf_image_diff_run (QfImageDiff *d, const QfImageRows *rows, gint64 time,
       then = opened (&p, y, now, then);
     if (p.sliding)
       qf_row_slide (&p.map, sum_row (d, y), now, p.old ? p.old + at : d->zero);
+    if (then && !o->uncounted)
+      changed += qf_row_count (&p.map, now, then, d->count);
     if (then)
-      changed += qf_row_difference (&p.map, now, p.past + at, then);
+      qf_row_difference (&p.map, now, p.past + at, then);
     else
       qf_row_none (&p.map, now, p.past + at);
     if (rows->done)

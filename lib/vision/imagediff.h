@@ -28,6 +28,7 @@ typedef struct
                            least one back; the mean of those since then */
   int threshold;        /**< dead band with opening, 0 … 255 (of 8 bits) */
   int gain;             /**< 1 … 255 */
+  gboolean uncounted;   /**< nobody asks how many pixels changed */
   gboolean video_range; /**< difference codes keep to 16 … 235 (of 8 bits) */
 } QfImageDiffOptions;
 
@@ -55,7 +56,7 @@ typedef struct
 
 /** Replaces the next picture of the stream by its difference. @time as for
  * qf_differencer_push(). Where the past is too short, d = 0. Returns how many
- * pixels have a d other than 0 after the dead band. */
+ * pixels have a d other than 0 after the dead band (0 where `uncounted`). */
 gsize qf_image_diff_run (QfImageDiff *d, const QfImageRows *rows, gint64 time,
     const QfImageDiffOptions *options);
 
