@@ -1,10 +1,10 @@
 /* Tests of pipelines: counts bytes of raw video files.
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- *   pictures changed A B        of 1000 bytes so many differ by more than 50;
+ *   pictures changed A B        of 10000 bytes so many differ by more than 50;
  *                               the files must be equally long
  *   pictures between FILE WIDTH HEIGHT LOW HIGH
- *                               I420: of 1000 luma bytes so many are in
+ *                               I420: of 10000 luma bytes so many are in
  * LOW…HIGH */
 #include <glib.h>
 #include <stdio.h>
@@ -35,7 +35,7 @@ changed (const char *a_path, const char *b_path)
   }
   for (gsize i = 0; i < a_size; i++)
     n += ABS (a[i] - b[i]) > 50;
-  printf ("%d\n", (int) (1000 * n / a_size));
+  printf ("%d\n", (int) (10000 * n / a_size));
   return 0;
 }
 
@@ -51,7 +51,7 @@ between (const char *path, int width, int height, int low, int high)
   }
   for (gsize i = 0; i < size; i++)
     n += i % frame < luma && data[i] >= low && data[i] <= high;
-  printf ("%d\n", (int) (1000 * n / (size / frame * luma)));
+  printf ("%d\n", (int) (10000 * n / (size / frame * luma)));
   return 0;
 }
 

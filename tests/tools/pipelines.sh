@@ -36,7 +36,9 @@ if [ -e "$vtest" ]; then
     filesink location=people.avi || exit 1
 else
   echo "without vtest.avi no people are looked for"
-  cp ball.avi people.avi
+  # shellcheck disable=SC2046 # words are wanted
+  timeout 30 gst-launch-1.0 -q $(test_source ball 60 | sed 's/ball/& background-color=0xffb0b0b0 foreground-color=0xff202020/') ! \
+    jpegenc ! avimux ! filesink location=people.avi || exit 1
   size="320 240"
 fi
 
@@ -65,17 +67,17 @@ within() { # WHAT GOT LEAST MOST
   [ "${2:--1}" -ge "$3" ] && [ "${2:--1}" -le "$4" ] || fail "$slug: $1: $2, not $3 to $4"
 }
 
-# changes RAW LEAST MOST: it has all frames of the clip, and of 1000 bytes so many
+# changes RAW LEAST MOST: it has all frames of the clip, and of 10000 bytes so many
 # are clearly others than in the clip.
 changes() {
   decode street.avi plain.raw
-  within "of 1000 bytes changed" "$("$pictures" changed plain.raw "$1")" "$2" "$3"
+  within "of 10000 bytes changed" "$("$pictures" changed plain.raw "$1")" "$2" "$3"
 }
 
-# luma RAW WIDTH HEIGHT LOW HIGH LEAST MOST: of 1000 luma bytes so many lie in LOW
+# luma RAW WIDTH HEIGHT LOW HIGH LEAST MOST: of 10000 luma bytes so many lie in LOW
 # to HIGH.
 luma() {
-  within "of 1000 in $4 to $5" "$("$pictures" between "$1" "$2" "$3" "$4" "$5")" "$6" "$7"
+  within "of 10000 in $4 to $5" "$("$pictures" between "$1" "$2" "$3" "$4" "$5")" "$6" "$7"
 }
 
 # boxes JSONL: a line a box: FRAME LABEL X Y W H.
@@ -118,7 +120,7 @@ finds() {
       }
     }
     END { print hits + 0 }' found.boxes "$2")
-  [ "$hits" -ge "$3" ] || fail "$slug: $hits true boxes found, not $3"
+  within "boxes of $2 found" "$hits" "$3" 64
 }
 
 # clip_SLUG says which clip a line gets, people.avi where there is none.
@@ -133,17 +135,17 @@ check_difference_image_to_a_file() {
   equal frames "$(frames difference.webm)" "$(frames street.avi)"
   # Dark, and something bright in it.
   decode difference.webm difference.raw
-  luma difference.raw $size 0 40 800 999
-  luma difference.raw $size 100 255 2 100
+  luma difference.raw $size 0 40 8000 9999
+  luma difference.raw $size 100 255 20 1000
 }
-check_highlighted_motion_on_screen() { changes screen.raw 300 990; }
+check_highlighted_motion_on_screen() { changes screen.raw 3000 9900; }
 check_live_camera() {
   within "frames shown" $(($(stat -c %s screen.raw) / (320 * 240 * 3 / 2))) 30 30
   # Grey, and the moving ball.
-  luma screen.raw 320 240 118 138 800 999
+  luma screen.raw 320 240 118 138 8000 9999
 }
 check_distance_in_time() {
-  changes screen.raw 300 990
+  changes screen.raw 3000 9900
   # At 10 frames a second 200 ms are two frames, at 30 six.
   [ -n "$people" ] && two=2 || two=6
   timeout 30 gst-launch-1.0 -q filesrc location=street.avi ! decodebin ! videoconvert ! \
@@ -151,7 +153,7 @@ check_distance_in_time() {
     video/x-raw,format=I420 ! filesink location=two.raw
   cmp screen.raw two.raw || fail "$slug: 200 ms are not as many frames"
 }
-check_moving_regions_drawn() { changes screen.raw 1 60; }
+check_moving_regions_drawn() { changes screen.raw 5 600; }
 check_motion_messages() {
   grep -o 'qfuse-motion, state=(string)[a-z]*' log >states
   equal states "$(tr '\n' ' ' <states)" \
@@ -188,7 +190,7 @@ check_annotated_recording() {
     return
   fi
   decode annotated.webm annotated.raw
-  changes annotated.raw 5 60
+  changes annotated.raw 50 600
 }
 check_network_only_where_something_moves() { within lines "$(wc -l <people.jsonl)" 58 62; }
 check_teaching_from_a_tagged_stream() {
@@ -196,7 +198,12 @@ check_teaching_from_a_tagged_stream() {
     qfusedetect model-file=street.onnx threshold=0.2 ! qfusewrite location=found.jsonl ! fakesink
   finds found.jsonl street.txt 50
 }
-check_network_on_the_difference_image() { finds moving.jsonl street.txt 35; }
+check_network_on_the_difference_image() {
+  finds moving.jsonl street.txt 25
+  # A difference cannot tell where the square is from where it was.
+  awk -F , -v OFS=, '{ $1++; print }' street.txt >was.txt
+  finds moving.jsonl was.txt 25
+}
 
 # --- every line --------------------------------------------------------------------
 
@@ -204,7 +211,7 @@ check_network_on_the_difference_image() { finds moving.jsonl street.txt 35; }
 adapt() {
   sed -e 's#autovideosink#video/x-raw,format=I420 ! filesink location=screen.raw#' \
     -e 's#v4l2src#videotestsrc is-live=true num-buffers=30 pattern=ball ! video/x-raw,framerate=30/1,width=320,height=240#' \
-    -e 's#qfusetrain #qfusetrain width=64 height=64 epochs=20 batch-size=8 validation=0 #'
+    -e 's#minutes=10##; s#qfusetrain #qfusetrain width=64 height=64 epochs=20 batch-size=8 validation=0 #'
 }
 
 # A file a block, named by its heading.
