@@ -17,7 +17,19 @@ run_u8 (const QfEngine *e, const QfStep *s, int row0, int row1, int worker)
   const QfTensor *x = qf_step_in (e, s, 0), *y = qf_step_out (e, s);
 
   e->k->conv_u8s8_u8 (&s->shape, x->data, x->zero, s->packed, &s->requant,
-      (guint8 *) y->data + (gsize) row0 * qf_tensor_row (y), row0, row1,
+      (guint8 *) y->data + (gsize) row0 * qf_tensor_row (y), row0, row1, 0,
+      y->c, qf_step_scratch (e, worker));
+}
+
+/* The step's "rows" are parts of channels. */
+static void
+run_channels (
+    const QfEngine *e, const QfStep *s, int part0, int part1, int worker)
+{
+  const QfTensor *x = qf_step_in (e, s, 0), *y = qf_step_out (e, s);
+
+  e->k->conv_u8s8_u8 (&s->shape, x->data, x->zero, s->packed, &s->requant,
+      y->data, 0, y->h, part0 * s->grain, MIN (y->c, part1 * s->grain),
       qf_step_scratch (e, worker));
 }
 
@@ -92,6 +104,54 @@ check_range (const QfNode *n, const QfConvShape *s, const gint8 *w,
   return TRUE;
 }
 
+/* @units for @tasks: the share of the busiest thread, 1 where all have the
+ * same. */
+static double
+busiest (int units, int tasks, int threads)
+{
+  int each = (units + tasks - 1) / tasks;
+  int rounds = ((units + each - 1) / each + threads - 1) / threads;
+
+  return (double) (rounds * each) * threads / units;
+}
+
+/* Rows or channels, and into how many tasks, so that no thread has much more
+ * than its share. */
+static void
+divide (const QfEngine *e, QfStep *s)
+{
+  int rows, channels, threads = qf_pool_threads (e->pool), by_channels = 0;
+  int most = (int) CLAMP (s->info.macs / MIN_MACS, 1, 4 * threads);
+  int units, tasks = 1;
+  double best = threads;
+
+  e->k->conv_u8s8_grain (&s->shape, &s->requant, &rows, &channels);
+  s->run = run_u8;
+  for (int c = 0; c < (channels > 0 ? 2 : 1); c++) {
+    units = c ? (s->shape.out_c + channels - 1) / channels
+              : (s->shape.out_h + rows - 1) / rows;
+    for (int t = threads; t <= MIN (most, units); t += threads) {
+      /* dividing channels repeats work on the input */
+      double share = busiest (units, t, threads) * (c ? 1.05 : 1);
+
+      if (share < best * 0.99) {
+        best = share;
+        tasks = t;
+        by_channels = c;
+      }
+    }
+  }
+  if (by_channels) {
+    s->run = run_channels;
+    s->grain = channels;
+    s->rows = (s->shape.out_c + channels - 1) / channels;
+    s->rows_per_task = (s->rows + tasks - 1) / tasks;
+  } else {
+    units = (s->rows + rows - 1) / rows;
+    s->rows_per_task = MIN (s->rows, (units + tasks - 1) / tasks * rows);
+  }
+}
+
 static gboolean
 plan_u8 (QfEngine *e, const QfNode *n, QfStep *s, const QfValue *w,
     const QfValue *b, GError **error)
@@ -125,9 +185,8 @@ plan_u8 (QfEngine *e, const QfNode *n, QfStep *s, const QfValue *w,
   if (!s->packed)
     return FALSE;
   e->k->conv_s8_pack (&s->shape, w->data, s->packed);
-  s->run = run_u8;
   s->info.kernel = "conv_u8s8_u8";
-  qf_plan_tasks (e, s, s->info.macs, MIN_MACS, s->rows);
+  divide (e, s);
   qf_plan_scratch (e, e->k->conv_u8s8_scratch_size (&s->shape));
   return TRUE;
 }

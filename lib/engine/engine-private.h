@@ -39,6 +39,7 @@ struct _QfStep
   QfStepRows run;
   int rows; /* of the output, or whatever else is divided */
   int rows_per_task;
+  int grain; /* channels of one "row" of a step that is divided by them */
   int n_in;
   int *in; /* slots; owned */
   int out; /* slot */

@@ -5,6 +5,7 @@
   K (conv_s8_pack)                                                             \
   K (conv_u8s8_scratch_size)                                                   \
   K (conv_u8s8_s32)                                                            \
+  K (conv_u8s8_grain)                                                          \
   K (conv_u8s8_u8)                                                             \
   K (requant_s32_u8)                                                           \
   K (add_u8)                                                                   \

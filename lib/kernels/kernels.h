@@ -71,10 +71,18 @@ typedef struct
                          const void *packed, int32_t *acc, int row0, int row1,
                          void *scratch);
 
-  /** conv_u8s8_s32, then requant_s32_u8: @y points at row @row0. */
+  /** How conv_u8s8_u8 of @s and @r may be divided: into multiples of *rows
+   * rows, which is a matter of speed; and, where *channels is not 0, into
+   * multiples of *channels output channels. */
+  void (*conv_u8s8_grain) (const QfConvShape *s, const QfRequant *r, int *rows,
+                           int *channels);
+
+  /** conv_u8s8_s32, then requant_s32_u8, of output channels @c0 … @c1 − 1,
+   * which are all of them or as conv_u8s8_grain has it: @y points at channel 0
+   * of row @row0. */
   void (*conv_u8s8_u8) (const QfConvShape *s, const uint8_t *x, int x_zero,
                         const void *packed, const QfRequant *r, uint8_t *y,
-                        int row0, int row1, void *scratch);
+                        int row0, int row1, int c0, int c1, void *scratch);
 
   /** @pixels × @channels sums to codes. */
   void (*requant_s32_u8) (const QfRequant *r, const int32_t *acc, uint8_t *y,

@@ -109,7 +109,8 @@ time_layer (const QfKernels *k, const QfConvShape *s, QfRng *rng)
   for (int i = 0; i < 5 || seconds () < end; i++) {
     double t = seconds ();
 
-    k->conv_u8s8_u8 (s, x, 100, packed, &r, y, 0, s->out_h, scratch);
+    k->conv_u8s8_u8 (
+        s, x, 100, packed, &r, y, 0, s->out_h, 0, s->out_c, scratch);
     t = seconds () - t;
     best = t < best ? t : best;
   }

@@ -47,7 +47,8 @@ static int
 check_codes_out (const QfKernels *k, QfRng *rng, const QfConvShape *s,
     const uint8_t *x, int zero, const void *packed, const int32_t *want)
 {
-  int pixels = s->out_h * s->out_w, cut = check_int (rng, 0, s->out_h), ok;
+  int rows, channels, pixels = s->out_h * s->out_w,
+                      cut = check_int (rng, 0, s->out_h), ok;
   size_t row = (size_t) s->out_w * s->out_c, n = row * s->out_h;
   float *mult = check_alloc (rng, (size_t) s->out_c * 4);
   int32_t *bias = check_alloc (rng, (size_t) s->out_c * 4);
@@ -73,10 +74,19 @@ check_codes_out (const QfKernels *k, QfRng *rng, const QfConvShape *s,
   check_codes (rng, table, sizeof table, 0);
   memset (y, 0xa5, n);
   qf_kernels_tier ("c")->requant_s32_u8 (&r, want, codes, pixels, s->out_c);
-  k->conv_u8s8_u8 (s, x, zero, packed, &r, y, 0, cut, scratch);
-  k->conv_u8s8_u8 (
-      s, x, zero, packed, &r, y + row * cut, cut, s->out_h, scratch);
+  k->conv_u8s8_u8 (s, x, zero, packed, &r, y, 0, cut, 0, s->out_c, scratch);
+  k->conv_u8s8_u8 (s, x, zero, packed, &r, y + row * cut, cut, s->out_h, 0,
+      s->out_c, scratch);
   ok = memcmp (y, codes, n) == 0 || CHECK_FAIL ("codes differ");
+  k->conv_u8s8_grain (s, &r, &rows, &channels);
+  if (channels > 0) {
+    cut = check_int (rng, 0, s->out_c / channels) * channels;
+    memset (y, 0xa5, n);
+    k->conv_u8s8_u8 (s, x, zero, packed, &r, y, 0, s->out_h, 0, cut, scratch);
+    k->conv_u8s8_u8 (
+        s, x, zero, packed, &r, y, 0, s->out_h, cut, s->out_c, scratch);
+    ok &= memcmp (y, codes, n) == 0 || CHECK_FAIL ("codes by channels differ");
+  }
   ok &= check_free (mult, "mult") & check_free (bias, "bias");
   ok &= check_free (y, "y") & check_free (scratch, "scratch");
   free (codes);

@@ -14,6 +14,7 @@
 #define CHECK_conv_s8_pack check_conv
 #define CHECK_conv_u8s8_scratch_size check_conv
 #define CHECK_conv_u8s8_s32 check_conv
+#define CHECK_conv_u8s8_grain check_conv
 #define CHECK_conv_u8s8_u8 check_conv
 #define CHECK_requant_s32_u8 check_requant
 #define CHECK_add_u8 check_add_u8

@@ -235,10 +235,23 @@ QF_T (conv_by_sums) (const QfConvShape *s, const uint8_t *x, int x_zero,
 }
 
 void
+QF_T (conv_u8s8_grain) (
+    const QfConvShape *s, const QfRequant *r, int *rows, int *channels)
+{
+  (void) s;
+  (void) r;
+  *rows = 1;
+  *channels = 0;
+}
+
+/* Always all channels. */
+void
 QF_T (conv_u8s8_u8) (const QfConvShape *s, const uint8_t *x, int x_zero,
     const void *packed, const QfRequant *r, uint8_t *y, int row0, int row1,
-    void *scratch)
+    int c0, int c1, void *scratch)
 {
+  (void) c0;
+  (void) c1;
   QF_T (conv_by_sums)
   (s, x, x_zero, packed, r, y, row0, row1, scratch, QF_T (conv_u8s8_s32));
 }

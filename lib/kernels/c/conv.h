@@ -11,9 +11,11 @@ size_t QF_T (conv_u8s8_scratch_size) (const QfConvShape *s);
 void QF_T (conv_u8s8_s32) (const QfConvShape *s, const uint8_t *x, int x_zero,
     const void *packed, int32_t *acc, int row0, int row1, void *scratch);
 
+void QF_T (conv_u8s8_grain) (
+    const QfConvShape *s, const QfRequant *r, int *rows, int *channels);
 void QF_T (conv_u8s8_u8) (const QfConvShape *s, const uint8_t *x, int x_zero,
     const void *packed, const QfRequant *r, uint8_t *y, int row0, int row1,
-    void *scratch);
+    int c0, int c1, void *scratch);
 
 /** Bytes of sums of as many rows as qf_conv_by_sums() takes together. */
 size_t QF_T (conv_sums_size) (const QfConvShape *s);

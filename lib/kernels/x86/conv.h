@@ -4,12 +4,15 @@
 
 #include "kernels/kernels.h"
 
-/** Where results go: @acc, else codes by @r to @y. Both point at row @row0. */
+/** Where results go: @acc, else codes by @r to @y. Both point at channel 0 of
+ * row
+ * @row0. Channels @c0 … @c1 − 1 are wanted. */
 typedef struct
 {
   int32_t *acc;
   const QfRequant *r;
   uint8_t *y;
+  int c0, c1;
 } QfConvOut;
 
 /* For the table: conv_avx2.c */
@@ -18,15 +21,18 @@ void qf_conv_s8_pack_avx2 (const QfConvShape *s, const int8_t *w, void *packed);
 size_t qf_conv_u8s8_scratch_size_avx2 (const QfConvShape *s);
 void qf_conv_u8s8_s32_avx2 (const QfConvShape *s, const uint8_t *x, int x_zero,
     const void *packed, int32_t *acc, int row0, int row1, void *scratch);
+void qf_conv_u8s8_grain_avx2 (
+    const QfConvShape *s, const QfRequant *r, int *rows, int *channels);
 void qf_conv_u8s8_u8_avx2 (const QfConvShape *s, const uint8_t *x, int x_zero,
     const void *packed, const QfRequant *r, uint8_t *y, int row0, int row1,
-    void *scratch);
+    int c0, int c1, void *scratch);
 
 /* Depthwise, 3x3: conv_dw_avx2.c */
 int qf_conv_dw_avx2_can (const QfConvShape *s);
 size_t qf_conv_dw_avx2_packed_size (const QfConvShape *s);
 void qf_conv_dw_avx2_pack (const QfConvShape *s, const int8_t *w, void *packed);
 size_t qf_conv_dw_avx2_scratch_size (const QfConvShape *s);
+void qf_conv_dw_avx2_grain (const QfConvShape *s, int *rows, int *channels);
 void qf_conv_dw_avx2 (const QfConvShape *s, const uint8_t *x, int x_zero,
     const void *packed, QfConvOut out, int row0, int row1, void *scratch);
 
@@ -36,6 +42,7 @@ size_t qf_conv_dense_avx2_packed_size (const QfConvShape *s);
 void qf_conv_dense_avx2_pack (
     const QfConvShape *s, const int8_t *w, void *packed);
 size_t qf_conv_dense_avx2_scratch_size (const QfConvShape *s);
+void qf_conv_dense_avx2_grain (const QfConvShape *s, int *rows, int *channels);
 void qf_conv_dense_avx2 (const QfConvShape *s, const uint8_t *x, int x_zero,
     const void *packed, QfConvOut out, int row0, int row1, void *scratch);
 
@@ -45,5 +52,6 @@ size_t qf_conv_wino_avx2_packed_size (const QfConvShape *s);
 void qf_conv_wino_avx2_pack (
     const QfConvShape *s, const int8_t *w, void *packed);
 size_t qf_conv_wino_avx2_scratch_size (const QfConvShape *s);
+void qf_conv_wino_avx2_grain (const QfConvShape *s, int *rows, int *channels);
 void qf_conv_wino_avx2 (const QfConvShape *s, const uint8_t *x, int x_zero,
     const void *packed, QfConvOut out, int row0, int row1, void *scratch);

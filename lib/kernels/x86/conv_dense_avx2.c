@@ -75,6 +75,15 @@ qf_conv_dense_avx2_scratch_size (const QfConvShape *s)
   return ((size_t) l.rows * l.row + 1) * sizeof (int16_t);
 }
 
+void
+qf_conv_dense_avx2_grain (const QfConvShape *s, int *rows, int *channels)
+{
+  QfColumns l = qf_columns (s, sizeof (int16_t));
+
+  *rows = l.rows < s->out_h ? l.rows : 1;
+  *channels = QF_TILE_Y;
+}
+
 /* Up to 6 windows times one block of channels. */
 static inline __attribute__ ((always_inline)) void
 one_tile (const int16_t *const *x, const int16_t *w, size_t pairs, int nv,
@@ -175,7 +184,7 @@ qf_conv_dense_avx2 (const QfConvShape *s, const uint8_t *x, int x_zero,
 
       e.out.acc = out.acc ? out.acc + at : NULL;
       e.out.y = out.y ? out.y + at : NULL;
-      for (int o = 0; o < s->out_c; o += QF_TILE_Y)
+      for (int o = out.c0; o < out.c1; o += QF_TILE_Y)
         block (
             &e, (const int16_t *) packed + (size_t) o * pairs_of (&l) * 2, o);
     }

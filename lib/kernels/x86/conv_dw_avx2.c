@@ -95,6 +95,14 @@ qf_conv_dw_avx2_scratch_size (const QfConvShape *s)
   return 2 * pair_size (s) + (size_t) s->in_w * (size_t) s->in_c;
 }
 
+/* Not into channels where the last block overlaps the one before. */
+void
+qf_conv_dw_avx2_grain (const QfConvShape *s, int *rows, int *channels)
+{
+  *rows = s->stride_h == 1 ? 2 : 1;
+  *channels = s->in_c % LANES == 0 ? CHUNK * LANES : 0;
+}
+
 /* What one call works on, and within it one strip of a chunk. */
 typedef struct
 {
@@ -325,7 +333,7 @@ void
 qf_conv_dw_avx2 (const QfConvShape *s, const uint8_t *x, int x_zero,
     const void *packed, QfConvOut out, int row0, int row1, void *scratch)
 {
-  int all = n_blocks (s);
+  int all = n_blocks (s), last = (out.c1 + LANES - 1) / LANES;
   const int16_t *w = packed;
   const int32_t *sums = (const int32_t *) (w + (size_t) all * BLOCK);
   uint8_t *border = (uint8_t *) scratch + 2 * pair_size (s);
@@ -336,8 +344,8 @@ qf_conv_dw_avx2 (const QfConvShape *s, const uint8_t *x, int x_zero,
   if (out.r)
     j.codes = qf_codes_avx2_new (out.r);
   memset (border, x_zero, (size_t) s->in_w * s->in_c);
-  for (int b = 0; b < all; b += CHUNK) {
-    int blocks = all - b < CHUNK ? all - b : CHUNK;
+  for (int b = out.c0 / LANES; b < last; b += CHUNK) {
+    int blocks = last - b < CHUNK ? last - b : CHUNK;
 
     j.first = first_channel (s, b);
     j.channels = first_channel (s, b + blocks - 1) + LANES - j.first;

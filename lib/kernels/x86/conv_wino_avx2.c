@@ -86,6 +86,14 @@ qf_conv_wino_avx2_scratch_size (const QfConvShape *s)
   return own > dense ? own : dense;
 }
 
+void
+qf_conv_wino_avx2_grain (const QfConvShape *s, int *rows, int *channels)
+{
+  (void) s;
+  *rows = OUT;
+  *channels = QF_TILE_Y;
+}
+
 static int
 fits (const QfConvShape *s, const int8_t *w)
 {
@@ -289,7 +297,7 @@ qf_conv_wino_avx2 (const QfConvShape *s, const uint8_t *x, int x_zero,
 
     for (int i = 0; i < n; i++)
       transform_input (&j, t + i, i);
-    for (int o = 0; o < s->out_c; o += QF_TILE_Y)
+    for (int o = out.c0; o < out.c1; o += QF_TILE_Y)
       block (&j, t, n, o);
   }
 }
