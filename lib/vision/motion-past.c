@@ -7,6 +7,8 @@
 
 #include "vision/difference-private.h"
 
+#define AUTO_SHADOW 0.25
+
 static inline QfMotionHeld *
 held (const QfMotionPast *p, int i)
 {
@@ -65,7 +67,7 @@ qf_motion_past_reset (QfMotionPast *p)
 void
 qf_motion_past_set (QfMotionPast *p, const QfMotionOptions *o)
 {
-  p->shadow = (int) (o->shadow * 256 + 0.5);
+  p->shadow = (int) ((o->shadow < 0 ? AUTO_SHADOW : o->shadow) * 256 + 0.5);
   if (p->kind == QF_MOTION_BACKGROUND)
     qf_motion_background_set_rate (&p->background, o->learning_rate);
 }
@@ -213,17 +215,18 @@ shadow_row (const guint8 *restrict now, const guint8 *restrict then, int width,
 
 void
 qf_motion_past_moving (QfMotionPast *p, int y, const guint8 *now,
-    const guint8 *band, guint8 *moving)
+    const guint8 *band, guint8 *off, guint8 *moving)
 {
   const guint8 *then;
 
   if (p->kind == QF_MOTION_BACKGROUND) {
     qf_motion_background_moving (
-        &p->background, y, now, band, p->shadow, moving);
+        &p->background, y, now, band, p->shadow, off, moving);
     return;
   }
   then = qf_motion_past_row (p, y);
-  moving_row (now, then, band, p->width, moving);
+  moving_row (now, then, band, p->width, off);
+  memcpy (moving, off, (gsize) p->width);
   if (p->shadow > 0)
     shadow_row (now, then, p->width, (guint16) p->shadow, moving);
 }

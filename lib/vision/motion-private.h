@@ -21,7 +21,10 @@ typedef struct
   /* of the picture at hand */
   guint8 confirm;     /* weight from which on a level is background */
   guint8 step;        /* |d| over this moves a level */
-  guint8 tick, decay; /* weights grow; shrink: 0 or 1 */
+  guint8 tick, decay; /* what a weight grows by; shrinks by */
+  gboolean hurry;     /* the camera moves: what stands is background soon, what
+                         lies between the levels around does not move */
+  guint8 *rows;       /* [5][width] */
 } QfMotionBackground;
 
 void qf_motion_background_init (QfMotionBackground *b, int width, int height);
@@ -32,9 +35,14 @@ void qf_motion_background_set_rate (QfMotionBackground *b, double rate);
 int qf_motion_background_pictures (const QfMotionBackground *b);
 /** Starts a picture. FALSE: nothing to compare it with. */
 gboolean qf_motion_background_begin (QfMotionBackground *b);
-/** Which pixels of row @y are off the background, 255 or 0. @shadow: /256. */
+/** Which pixels of row @y are off the background, 255 or 0, and which of these
+ * are no shadow (@shadow: /256) and no edge that trembles. */
 void qf_motion_background_moving (const QfMotionBackground *b, int y,
-    const guint8 *now, const guint8 *band, int shadow, guint8 *moving);
+    const guint8 *now, const guint8 *band, int shadow, guint8 *off,
+    guint8 *moving);
+/** By how much a level is out of the range of the background around a pixel. */
+int qf_motion_background_excess (
+    const QfMotionBackground *b, int x, int y, int level);
 void qf_motion_background_learn (
     QfMotionBackground *b, int y, const guint8 *now, const guint8 *band);
 void qf_motion_background_end (QfMotionBackground *b);
@@ -42,6 +50,10 @@ void qf_motion_background_end (QfMotionBackground *b);
 void qf_motion_background_row (const QfMotionBackground *b, int y, guint8 *row);
 void qf_motion_background_relight (
     QfMotionBackground *b, const guint8 light[256]);
+/** Moves all by whole pixels: what was at x + @dx, y + @dy is at x, y. What
+ * comes in at the edges is taken from @luma. */
+void qf_motion_background_shift (
+    QfMotionBackground *b, int dx, int dy, const guint8 *luma, gssize stride);
 
 /* --- motion-past.c: what a picture is compared with ----------------------- */
 
@@ -94,9 +106,10 @@ int qf_motion_past_lambda (const QfMotionPast *p);
 void qf_motion_past_relight (QfMotionPast *p, double gain, double offset);
 /** Row @y of the reference, to be read before row @y is kept. */
 const guint8 *qf_motion_past_row (QfMotionPast *p, int y);
-/** Pixels of row @y that differ by more than their dead band: 255, else 0. */
+/** Pixels of row @y that differ by more than their dead band: 255, else 0, and
+ * those of them that move for sure. */
 void qf_motion_past_moving (QfMotionPast *p, int y, const guint8 *now,
-    const guint8 *band, guint8 *moving);
+    const guint8 *band, guint8 *off, guint8 *moving);
 /** Holds row @y of the picture at hand. Every row must be. */
 void qf_motion_past_keep (
     QfMotionPast *p, int y, const guint8 *now, const guint8 *band);
@@ -157,6 +170,17 @@ gboolean qf_motion_light (const QfMotionPast *past, const guint8 *luma,
     gssize stride, const guint8 *counts, double noise, double *gain,
     double *offset);
 
+/* --- motion-camera.c ------------------------------------------------------ */
+
+#define QF_MOTION_CAMERA_REACH 7
+
+/** Finds the shift of the scene: the pixel now at x, y stood at x + @dx, y +
+ * @dy in the reference. FALSE: none. @misfit: how badly texture fits without a
+ * shift: 0: well, about 0.5: by half a pixel, 1: not at all. */
+gboolean qf_motion_camera (const QfMotionPast *past, const guint8 *luma,
+    gssize stride, const guint8 *counts, double noise, int *dx, int *dy,
+    double *misfit);
+
 /* --- motion-blobs.c ------------------------------------------------------- */
 
 typedef struct
@@ -186,5 +210,30 @@ void qf_motion_blobs_clear (QfMotionBlobs *b);
  * Returns their number. */
 int qf_motion_blobs_find (QfMotionBlobs *b, const guint8 *mask,
     const QfMotionOptions *o, int min_area);
+
+/* --- motion-specks.c ------------------------------------------------------ */
+
+typedef struct
+{
+  float x, y, vx, vy; /* middle; pixels a picture */
+  float x0, y0;       /* where it was first */
+  int hits;           /* less misses */
+  gboolean hit;       /* in the picture at hand */
+} QfMotionTrack;
+
+typedef struct
+{
+  QfMotionTrack tracks[QF_MOTION_MAX_BLOBS];
+  int n;
+} QfMotionSpecks;
+
+void qf_motion_specks_reset (QfMotionSpecks *s);
+/** Whether @b lies within half the size of something large. */
+gboolean qf_motion_specks_near (
+    const QfMotionBlob *b, const QfMotionBlob *large, int n);
+/** Follows the specks of a picture. Writes those that count to @out, @max at
+ * most; returns their number. */
+int qf_motion_specks_follow (QfMotionSpecks *s, const QfMotionBlob *found,
+    int n_found, const QfMotionGrid *grid, QfMotionBlob *out, int max);
 
 G_END_DECLS

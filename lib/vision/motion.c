@@ -4,7 +4,21 @@
 
 #include <string.h>
 
+/* specks; measured on recordings of aircraft and birds in infrared */
+#define LEAST_SPECK 4 /* pixels: what the opening leaves at least */
+#define SPECK_JOIN 8
+#define SCENE_PICTURES 100 /* that tell what moves as a rule */
+#define BUSY 0.75          /* share of them with something large */
+#define SCENE_SHARE 0.5    /* of what is usual there, a speck must have */
+
+/* camera */
+#define UNFIT 0.5 /* misfit over this: it trembles */
+#define LOST 0.85 /* misfit over this for as many pictures: it is elsewhere */
+#define LOST_PICTURES 3
+#define LEAST_GAIN 0.6 /* with less light than that, a fit would be by chance  \
+                        */
 #define SECOND G_GINT64_CONSTANT (1000000000)
+#define UNSTEADY (2 * SECOND) /* after a camera turned */
 #define UNTIMED_PICTURE (SECOND / 25)
 
 struct _QfMotion
@@ -15,21 +29,29 @@ struct _QfMotion
   QfMotionGrid grid;
   QfMotionPast past;
   QfMotionNoise noise;
-  QfMotionBlobs blobs;
+  QfMotionBlobs blobs, small;
+  QfMotionSpecks specks;
 
   guint8 *counts; /* [height][width] 255: counts, 0: ignored; NULL: all count */
   gsize counted;  /* pixels that count */
-  guint8 *mask;
+  guint8 *mask, *off;           /* off: all that differs */
   guint8 *then;                 /* [height][width], NULL: not wanted */
   guint8 *moving[2], *block[2]; /* rows, as in difference.c */
-  guint8 *band;                 /* row of dead bands */
-  guint8 *column;               /* moving pixels of a row of cells, by column */
+  guint8 *off_moving[2], *off_block[2];
+  guint8 *band;       /* row of dead bands */
+  guint8 *column;     /* moving pixels of a row of cells, by column */
+  guint8 *off_column; /* the same of `off` */
   guint8 *memory;
 
   gint64 last_time, interval; /* −1: not known */
   gboolean any, timed;
   gint64 clock; /* of the picture at hand; counted where there are no times */
 
+  int lost;      /* pictures on end that the background does not fit */
+  double busy;   /* share of the last pictures with something large, 0 … 1 */
+  double usual;  /* its area, about */
+  int judged;    /* pictures these stem from */
+  gint64 turned; /* the camera did, −1: never */
   gint64 light_since; /* a change of the whole picture goes on, −1: none */
   gboolean event;
   gint64 first, last; /* pictures with motion; first −1: none at hand */
@@ -61,8 +83,8 @@ check_options (const QfMotionOptions *o, GError **error)
     wrong = "min-share is not from 0 to 1";
   else if (o->min_area < 0)
     wrong = "min-area is negative";
-  else if (!(o->shadow >= 0 && o->shadow <= 0.9))
-    wrong = "shadow is not from 0 to 0.9";
+  else if (!(o->shadow <= 0.9))
+    wrong = "shadow is over 0.9";
   else if (o->join < 0 || o->margin < 0 || o->join > 32767 || o->margin > 32767)
     wrong = "join or margin is not from 0 to 32767 pixels";
   else if (o->start_time < 0 || o->stop_time < 0 ||
@@ -96,6 +118,8 @@ clear_size (QfMotion *m)
   qf_motion_past_clear (&m->past);
   qf_motion_noise_clear (&m->noise);
   qf_motion_blobs_clear (&m->blobs);
+  qf_motion_blobs_clear (&m->small);
+  g_clear_pointer (&m->off, g_free);
   g_clear_pointer (&m->counts, g_free);
   g_clear_pointer (&m->mask, g_free);
   g_clear_pointer (&m->then, g_free);
@@ -187,12 +211,17 @@ qf_motion_set_size (QfMotion *m, int width, int height)
   qf_motion_past_init (&m->past, &m->o, width, height);
   qf_motion_noise_init (&m->noise, width, height);
   qf_motion_blobs_init (&m->blobs, &m->grid);
+  qf_motion_blobs_init (&m->small, &m->grid);
+  m->off = g_malloc0 ((gsize) width * height);
   m->mask = g_malloc0 ((gsize) width * height);
-  m->memory = g_malloc0 (6 * row);
+  m->memory = g_malloc0 (11 * row);
   for (int i = 0; i < 2; i++) {
     m->moving[i] = m->memory + i * row;
     m->block[i] = m->memory + (2 + i) * row;
+    m->off_moving[i] = m->memory + (6 + i) * row;
+    m->off_block[i] = m->memory + (8 + i) * row;
   }
+  m->off_column = m->memory + 10 * row;
   m->band = m->memory + 4 * row;
   m->column = m->memory + 5 * row;
   make_counts (m);
@@ -215,16 +244,26 @@ qf_motion_reset (QfMotion *m)
   m->last_time = m->interval = -1;
   m->any = FALSE;
   m->clock = 0;
-  m->light_since = m->first = m->last = -1;
+  m->light_since = m->turned = m->first = m->last = -1;
+  m->lost = m->judged = 0;
+  m->busy = m->usual = 0;
+  m->specks.n = 0;
   m->event = FALSE;
+}
+
+/* The smallest blob that one picture alone may tell of. */
+static int
+large_area (const QfMotion *m)
+{
+  gsize size = (gsize) m->width * m->height;
+
+  return m->o.min_area > 0 ? m->o.min_area : (int) MAX (size / 1000, 8);
 }
 
 int
 qf_motion_min_area (const QfMotion *m)
 {
-  gsize size = (gsize) m->width * m->height;
-
-  return m->o.min_area > 0 ? m->o.min_area : (int) MAX (size / 1000, 8);
+  return m->o.min_area > 0 ? m->o.min_area : LEAST_SPECK;
 }
 
 gboolean
@@ -279,56 +318,77 @@ band_row (QfMotion *m, int row)
 
 /* Ends a row of cells: counts by cell. Returns the moving pixels. */
 static gsize
-count_cells (QfMotion *m, int row)
+count_cells (const QfMotion *m, int row, guint8 *column, guint16 *counts)
 {
   const QfMotionGrid *g = &m->grid;
-  guint16 *count = m->blobs.count + (gsize) row * g->cols;
+  guint16 *count = counts + (gsize) row * g->cols;
   gsize all = 0;
 
   memset (count, 0, (gsize) g->cols * sizeof (guint16));
-  qf_motion_grid_add (m->column, g->cols, g->shift, count);
+  qf_motion_grid_add (column, g->cols, g->shift, count);
   for (int col = 0; col < g->cols; col++)
     all += count[col];
-  memset (m->column, 0, (size_t) m->width);
+  memset (column, 0, (size_t) m->width);
   return all;
 }
 
-/* Compares the whole picture, holds it, and writes mask and counts. */
+/* Which pixels of row @y move. */
+static void
+compare_row (QfMotion *m, int y, const guint8 *now)
+{
+  guint8 *moving = m->moving[y & 1], *off = m->off_moving[y & 1];
+  gsize at = (gsize) y * m->width, width = (gsize) m->width;
+
+  if (m->o.noise_adaptive && (y & (m->noise.grid.size - 1)) == 0)
+    band_row (m, y >> m->noise.grid.shift);
+  if (m->then)
+    memcpy (m->then + at, qf_motion_past_row (&m->past, y), width);
+  qf_motion_past_moving (&m->past, y, now, m->band, off, moving);
+  if (m->counts) {
+    and_row (moving, m->counts + at, m->width);
+    and_row (off, m->counts + at, m->width);
+  }
+  qf_motion_past_keep (&m->past, y, now, m->band);
+}
+
+/* Compares the whole picture, holds it, and writes masks and counts. Returns
+ * how many pixels move; @different: and how many differ. */
 static gsize
-compare (QfMotion *m, const guint8 *luma, gssize stride)
+compare (QfMotion *m, const guint8 *luma, gssize stride, gsize *different)
 {
   const int width = m->width, height = m->height, last = m->grid.size - 1;
   gsize changed = 0;
 
+  *different = 0;
   memset (m->block[1], 0, (gsize) width + 1); /* row −1 */
+  memset (m->off_block[1], 0, (gsize) width + 1);
   m->block[0][0] = m->block[0][width] = 0;
+  m->off_block[0][0] = m->off_block[0][width] = 0;
   for (int y = 0; y <= height; y++) {
-    guint8 *block = m->block[(y + 1) & 1];
-    const guint8 *before = m->block[y & 1];
+    int i = (y + 1) & 1, before = y & 1;
+    gsize at = (gsize) (y - 1) * width;
 
-    if (y < height) {
-      const guint8 *now = luma + (gssize) y * stride;
-      guint8 *moving = m->moving[y & 1];
-
-      if (m->o.noise_adaptive && (y & (m->noise.grid.size - 1)) == 0)
-        band_row (m, y >> m->noise.grid.shift);
-      if (m->then)
-        memcpy (m->then + (gsize) y * width, qf_motion_past_row (&m->past, y),
-            (gsize) width);
-      qf_motion_past_moving (&m->past, y, now, m->band, moving);
-      if (m->counts)
-        and_row (moving, m->counts + (gsize) y * width, width);
-      qf_motion_past_keep (&m->past, y, now, m->band);
-      if (y > 0)
-        block_row (m->moving[(y - 1) & 1], moving, width, block);
-    } else {
-      memset (block, 0, (gsize) width + 1);
+    if (y < height)
+      compare_row (m, y, luma + (gssize) y * stride);
+    if (y < height && y > 0) {
+      block_row (m->moving[i], m->moving[before], width, m->block[i]);
+      block_row (
+          m->off_moving[i], m->off_moving[before], width, m->off_block[i]);
+    } else if (y > 0) {
+      memset (m->block[i], 0, (gsize) width + 1);
+      memset (m->off_block[i], 0, (gsize) width + 1);
     }
-    if (y > 0) { /* blocks above and below row y − 1 are known */
-      open_row (
-          before, block, width, m->mask + (gsize) (y - 1) * width, m->column);
-      if (((y - 1) & last) == last || y == height)
-        changed += count_cells (m, (y - 1) >> m->grid.shift);
+    if (y == 0)
+      continue;
+    /* blocks above and below row y − 1 are known */
+    open_row (m->block[before], m->block[i], width, m->mask + at, m->column);
+    open_row (m->off_block[before], m->off_block[i], width, m->off + at,
+        m->off_column);
+    if (((y - 1) & last) == last || y == height) {
+      int row = (y - 1) >> m->grid.shift;
+
+      changed += count_cells (m, row, m->column, m->blobs.count);
+      *different += count_cells (m, row, m->off_column, m->small.count);
     }
   }
   return changed;
@@ -417,16 +477,106 @@ whole_changed (QfMotion *m, gsize changed)
 static void
 start_anew (QfMotion *m, const guint8 *luma, gssize stride)
 {
+  m->turned = m->clock;
   qf_motion_past_reset (&m->past);
   qf_motion_past_begin (&m->past, m->clock);
   keep_only (m, luma, stride);
   memset (m->mask, 0, (gsize) m->width * m->height);
 }
 
+/* The background follows a camera that turns. TRUE: it does. */
+static gboolean
+follow_camera (QfMotion *m, const guint8 *luma, gssize stride)
+{
+  QfMotionBackground *b = &m->past.background;
+  double misfit;
+  int dx, dy;
+  gboolean turned;
+
+  if (m->o.reference != QF_MOTION_BACKGROUND || m->o.learning_rate <= 0)
+    return FALSE;
+  turned = qf_motion_camera (&m->past, luma, stride, m->counts,
+      qf_motion_noise_sigma (&m->noise), &dx, &dy, &misfit);
+  if (turned)
+    qf_motion_background_shift (b, dx, dy, luma, stride);
+  if (turned || misfit > UNFIT)
+    m->turned = m->clock;
+  m->lost = !turned && misfit > LOST ? m->lost + 1 : 0;
+  b->hurry = m->turned >= 0 && m->clock - m->turned <= UNSTEADY;
+  return turned;
+}
+
+/* Whether a speck is out of the range of the background around it: an edge that
+ * trembles is not. */
+static gboolean
+stands_out (
+    const QfMotion *m, const guint8 *luma, gssize stride, const QfMotionBlob *b)
+{
+  for (int y = b->y; y < b->y + b->h; y++)
+    for (int x = b->x; x < b->x + b->w; x++)
+      if (m->off[(gsize) y * m->width + x] &&
+          qf_motion_background_excess (&m->past.background, x, y,
+              luma[(gssize) y * stride + x]) > m->noise.median_band)
+        return TRUE;
+  return FALSE;
+}
+
+/* What moves in the scene as a rule: pictures with something large, and how
+ * large. */
+static void
+learn_scale (QfMotion *m, int n)
+{
+  double k;
+
+  if (m->past.background.hurry)
+    return;
+  m->judged = MIN (m->judged + 1, SCENE_PICTURES);
+  k = 1.0 / m->judged;
+  m->busy += k * ((n > 0) - m->busy);
+  for (int i = 0; i < n; i++) {
+    double area = m->blobs.blobs[i].area;
+
+    if (m->usual <= 0)
+      m->usual = area;
+    m->usual *= area > m->usual ? 1.02 : 1 / 1.02;
+  }
+}
+
+/* Where large things move, what is much smaller is a part, a reflection or
+ * something that sways. */
+static int
+least_speck (const QfMotion *m)
+{
+  return m->busy > BUSY ? MAX (LEAST_SPECK, (int) (m->usual * SCENE_SHARE))
+                        : LEAST_SPECK;
+}
+
+/* Appends small things that move to the @n blobs; returns how many there are
+ * then. */
+static int
+find_small (QfMotion *m, const guint8 *luma, gssize stride, int n)
+{
+  const QfMotionOptions o = { .join = SPECK_JOIN };
+  gboolean unsteady = m->past.background.hurry;
+  QfMotionBlob *b = m->small.blobs, *out = m->blobs.blobs + n;
+  int found = qf_motion_blobs_find (&m->small, m->off, &o, least_speck (m));
+  int k = 0;
+
+  for (int i = 0; i < found; i++)
+    if (!qf_motion_specks_near (&b[i], m->blobs.blobs, n) &&
+        (unsteady ? stands_out (m, luma, stride, &b[i])
+                  : b[i].area < large_area (m)))
+      b[k++] = b[i];
+  return n +
+      qf_motion_specks_follow (
+          &m->specks, b, k, &m->grid, out, QF_MOTION_MAX_BLOBS - n);
+}
+
 static void
 find (QfMotion *m, const guint8 *luma, gssize stride, QfMotionResult *r)
 {
-  gboolean light = FALSE;
+  gboolean light = FALSE, turned = FALSE;
+  gsize different;
 
   if (m->o.lighting) {
     light = qf_motion_light (&m->past, luma, stride, m->counts,
@@ -436,22 +586,32 @@ find (QfMotion *m, const guint8 *luma, gssize stride, QfMotionResult *r)
     else
       r->gain = 1, r->offset = 0;
   }
-  qf_motion_noise_push (&m->noise, luma, stride, !light);
+  if (r->gain > LEAST_GAIN && r->gain < 1 / LEAST_GAIN)
+    turned = follow_camera (m, luma, stride);
+  qf_motion_noise_push (&m->noise, luma, stride, !light && !turned);
+  if (m->lost >= LOST_PICTURES) {
+    m->lost = 0;
+    r->lighting = TRUE;
+    start_anew (m, luma, stride);
+    return;
+  }
   if (m->o.noise_adaptive) {
     qf_motion_noise_bands (&m->noise, m->o.noise_factor, m->o.threshold);
     r->threshold = m->noise.median_band;
   }
   r->noise = qf_motion_noise_sigma (&m->noise);
-  r->changed = compare (m, luma, stride);
-  if (whole_changed (m, r->changed)) {
+  r->changed = compare (m, luma, stride, &different);
+  if (whole_changed (m, different)) {
     r->lighting = TRUE;
     r->changed = 0;
     start_anew (m, luma, stride);
     return;
   }
   r->lighting = light;
-  r->n_blobs =
-      qf_motion_blobs_find (&m->blobs, m->mask, &m->o, qf_motion_min_area (m));
+  r->n_blobs = qf_motion_blobs_find (&m->blobs, m->mask, &m->o, large_area (m));
+  learn_scale (m, r->n_blobs);
+  if (m->o.min_area == 0)
+    r->n_blobs = find_small (m, luma, stride, r->n_blobs);
 }
 
 void

@@ -39,14 +39,15 @@ typedef struct
   double noise_factor;     /**< dead band in standard deviations of the noise of
                                 d, 1 … 16 */
   double shadow; /**< what is darker by up to this share, 0 … 0.9, is a shadow,
-                      no motion; 0 for infrared and for dark objects before
-                      the sky */
+                      no motion; below 0: 0.25, but not for small things far
+                      from all large ones */
   gboolean lighting; /**< gain and offset of the whole picture are no motion */
   double max_share;  /**< a change of more of the picture than this, 0 … 1, is
                           light or a cut, no motion (1: never), for at most
                           QF_MOTION_MAX_LIGHTING on end */
   int min_area;      /**< smallest blob in moving pixels; 0: a thousandth of
-                          the picture */
+                          the picture, and smaller things that were followed
+                          over some pictures and got on */
   int join;          /**< regions at most this many pixels apart are one blob */
   gboolean split;    /**< regions that hang together by a neck are two blobs */
   int margin;        /**< boxes are larger by this many pixels on each side */
@@ -67,8 +68,8 @@ typedef struct
 #define QF_MOTION_OPTIONS_INIT                                                 \
   {                                                                            \
     .reference = QF_MOTION_BACKGROUND, .distance = 1, .learning_rate = 0.005,  \
-    .threshold = 10, .noise_adaptive = TRUE, .noise_factor = 3,                \
-    .shadow = 0.25, .lighting = TRUE, .max_share = 0.6, .split = TRUE,         \
+    .threshold = 10, .noise_adaptive = TRUE, .noise_factor = 3, .shadow = -1,  \
+    .lighting = TRUE, .max_share = 0.6, .split = TRUE,                         \
     .stop_time = G_GINT64_CONSTANT (1000000000)                                \
   }
 
