@@ -5,6 +5,11 @@
 #include <sched.h>
 #include <stdatomic.h>
 
+enum
+{
+  SPINS = 500 /* some 10 µs: what lies between two steps of one run */
+};
+
 struct _QfPool
 {
   int n_threads; /* workers, the caller counted */
@@ -12,9 +17,10 @@ struct _QfPool
   GMutex run_lock; /* one qf_pool_run at a time */
   GMutex lock;     /* guards what follows */
   GCond wake, done;
-  guint64 round; /* counts the calls of qf_pool_run */
-  gboolean open; /* the round may still be joined */
-  int active;    /* threads in the round, the caller not counted */
+  atomic_uint round; /* counts the calls of qf_pool_run; read without lock */
+  gboolean open;     /* the round may still be joined */
+  atomic_int active; /* threads in the round, the caller not counted */
+  int sleeping;      /* threads that wait for `wake` */
   gboolean quit;
   QfTask fn;
   void *data;
@@ -50,19 +56,38 @@ take_tasks (QfPool *pool, int worker)
   }
 }
 
+static inline void
+relax (void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause ();
+#endif
+}
+
+/* Waking a sleeping thread takes longer than a small step. */
+static void
+wait_for_round (QfPool *pool, unsigned seen)
+{
+  for (int i = 0; i < SPINS && atomic_load (&pool->round) == seen; i++)
+    relax ();
+}
+
 static gpointer
 worker_main (gpointer arg)
 {
   Start *start = arg;
   QfPool *pool = start->pool;
   int worker = start->worker;
-  guint64 seen = 0;
+  unsigned seen = 0;
 
   g_free (start);
   g_mutex_lock (&pool->lock);
   for (;;) {
-    while (!pool->quit && !(pool->open && pool->round != seen))
+    while (!pool->quit && !(pool->open && pool->round != seen)) {
+      pool->sleeping++;
       g_cond_wait (&pool->wake, &pool->lock);
+      pool->sleeping--;
+    }
     if (pool->quit)
       break;
     seen = pool->round;
@@ -72,6 +97,9 @@ worker_main (gpointer arg)
     g_mutex_lock (&pool->lock);
     if (--pool->active == 0)
       g_cond_signal (&pool->done);
+    g_mutex_unlock (&pool->lock);
+    wait_for_round (pool, seen);
+    g_mutex_lock (&pool->lock);
   }
   g_mutex_unlock (&pool->lock);
   return NULL;
@@ -138,10 +166,13 @@ qf_pool_run (QfPool *pool, QfTask fn, void *data, int n_tasks)
   atomic_store (&pool->next, 0);
   pool->open = TRUE;
   pool->round++;
-  g_cond_broadcast (&pool->wake);
+  if (pool->sleeping > 0)
+    g_cond_broadcast (&pool->wake);
   g_mutex_unlock (&pool->lock);
 
   take_tasks (pool, 0);
+  for (int i = 0; i < SPINS && atomic_load (&pool->active) > 0; i++)
+    relax ();
 
   /* All tasks are taken: wait for those who have one, not for those who have
    * not even woken up. */
