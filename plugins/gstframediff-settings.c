@@ -171,13 +171,16 @@ static void
 install_picture (GObjectClass *o)
 {
   add_enum (o, PROP_OUTPUT, "output", "Output",
-      "What becomes of the difference: the picture itself, or planes attached "
-      "for networks downstream",
+      "What becomes of the frame: replaced by its difference, or left as it is "
+      "with planes attached for networks downstream. Motion is found with "
+      "either",
       output_type (), defaults.output, PLAYING);
-  add_enum (o, PROP_MODE, "mode", "Mode", "How an image shows the difference",
-      mode_type (), defaults.mode, CONTROLLED);
+  add_enum (o, PROP_MODE, "mode", "Mode",
+      "How the picture shows the difference with output=image", mode_type (),
+      defaults.mode, CONTROLLED);
   add_enum (o, PROP_REFERENCE, "reference", "Reference",
-      "What a frame is compared with, in images and to find motion",
+      "What a frame is compared with, in images and to find motion; planes "
+      "follow the networks alone",
       reference_type (), defaults.reference, CONTROLLED);
   g_object_class_install_property (o, PROP_DISTANCE,
       g_param_spec_uint ("distance", "Distance",
@@ -194,9 +197,9 @@ install_picture (GObjectClass *o)
       0, 0.5, defaults.learning_rate);
   g_object_class_install_property (o, PROP_THRESHOLD,
       g_param_spec_int ("threshold", "Threshold",
-          "Dead band: differences of luma up to this, 0 to 255, count as none; "
-          "above 0 single moving pixels are noise too; -1: none in images, "
-          "for motion by the noise and at least 10",
+          "Dead band: differences of luma up to this, 0 to 255, count as none, "
+          "and above 0 single changed pixels do not count; -1: auto, 0 in "
+          "images, and where motion is found it follows the noise from 10 up",
           -1, 255, defaults.threshold, CONTROLLED));
   add_boolean (o, PROP_NOISE_ADAPTIVE, "noise-adaptive", "Noise-adaptive",
       "The dead band follows the sensor's noise, in images too; threshold is "
@@ -213,14 +216,17 @@ static void
 install_motion (GObjectClass *o)
 {
   add_boolean (o, PROP_FIND_MOTION, "find-motion", "Find motion",
-      "Find what moves and tell it in a QfuseMotionMeta on each frame; goes "
-      "without saying where one of the properties below needs it",
+      "Find what moves and tell it in a QfuseMotionMeta on each frame; "
+      "post-messages, attach-regions, drop-still and mode=highlight do it "
+      "anyway",
       defaults.find_motion);
   add_boolean (o, PROP_POST_MESSAGES, "post-messages", "Post messages",
-      "Post an element message qfuse-motion where motion starts and stops",
+      "Post an element message qfuse-motion where motion starts and stops, "
+      "with the boxes of what moves",
       defaults.post_messages);
   add_boolean (o, PROP_ATTACH_REGIONS, "attach-regions", "Attach regions",
-      "Attach what moves as regions of interest of type motion",
+      "Attach what moves as regions of interest of type motion, which "
+      "qfuseoverlay draws and qfusewrite writes",
       defaults.attach_regions);
   add_double (o, PROP_START_TIME, "start-time", "Start time",
       "How long motion must last to count, in seconds, 0 to 3600", 0,
@@ -241,7 +247,7 @@ install_motion (GObjectClass *o)
       0, 1, defaults.min_area);
   add_double (o, PROP_SHADOW, "shadow", "Shadow",
       "What is darker than the reference by up to this share, 0 to 0.9, is a "
-      "shadow and no motion; 0: there are none, as in infrared; -1: auto",
+      "shadow and no motion; 0: there are none, as in infrared; -1: auto, 0.25",
       -1, 0.9, defaults.shadow);
 }
 
@@ -249,7 +255,8 @@ static void
 install_gate (GObjectClass *o)
 {
   add_boolean (o, PROP_DROP_STILL, "drop-still", "Drop still frames",
-      "Pass only frames in which something moves, and those around them",
+      "Pass only frames in which something moves, and those around them: "
+      "pre-roll, post-roll",
       defaults.drop_still);
   add_double (o, PROP_POST_ROLL, "post-roll", "Post-roll",
       "Seconds that pass after the last motion with drop-still, 0 to 3600", 0,

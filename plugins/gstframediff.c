@@ -629,7 +629,7 @@ gst_frame_diff_class_init (GstFrameDiffClass *klass)
 
   gst_element_class_set_static_metadata (element, "Frame difference",
       "Filter/Effect/Analyzer/Video",
-      "Makes difference images, or difference planes for networks",
+      "Makes difference images, finds what moves, computes planes for networks",
       "The qfuse project");
   gst_element_class_add_static_pad_template (element, &sink_template);
   gst_element_class_add_static_pad_template (element, &src_template);
