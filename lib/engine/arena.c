@@ -76,3 +76,20 @@ qf_arena_place (GArray *buffers)
   }
   return size;
 }
+
+gsize
+qf_arena_spread (GArray *buffers)
+{
+  gsize size = 0;
+
+  for (guint i = 0; i < buffers->len; i++) {
+    QfBuffer *b = &g_array_index (buffers, QfBuffer, i);
+
+    if (b->constant)
+      continue;
+    b->size = (b->size + ALIGN - 1) / ALIGN * ALIGN;
+    b->offset = size;
+    size += b->size;
+  }
+  return size;
+}

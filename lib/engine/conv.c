@@ -185,6 +185,8 @@ plan_u8 (QfEngine *e, const QfNode *n, QfStep *s, const QfValue *w,
   if (!s->packed)
     return FALSE;
   e->k->conv_s8_pack (&s->shape, w->data, s->packed);
+  s->w = w->data;
+  s->by_rows = run_u8;
   s->info.kernel = "conv_u8s8_u8";
   divide (e, s);
   qf_plan_scratch (e, e->k->conv_u8s8_scratch_size (&s->shape));
@@ -208,6 +210,7 @@ plan_f32 (QfEngine *e, const QfNode *n, QfStep *s, const QfValue *w,
   if (!s->packed)
     return FALSE;
   e->k->conv_f32_pack (&s->shape, w->data, s->packed);
+  s->w = w->data;
   s->run = run_f32;
   s->info.kernel = "conv_f32";
   qf_plan_tasks (e, s, s->info.macs, MIN_MACS, s->rows);

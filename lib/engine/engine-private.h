@@ -28,6 +28,7 @@ typedef struct
 } QfBuffer;
 
 typedef struct _QfStep QfStep;
+typedef struct _QfSparse QfSparse;
 
 /** Makes output rows @row0 … @row1 − 1 of a step on worker @worker. */
 typedef void (*QfStepRows) (
@@ -37,6 +38,7 @@ struct _QfStep
 {
   QfEngineStep info;
   QfStepRows run;
+  QfStepRows by_rows; /* NULL: run goes by rows of the output */
   int rows; /* of the output, or whatever else is divided */
   int rows_per_task;
   int grain; /* channels of one "row" of a step that is divided by them */
@@ -45,6 +47,7 @@ struct _QfStep
   int out; /* slot */
 
   QfConvShape shape; /* convolutions and pooling */
+  const void *w;     /* weights of a convolution as the graph has them */
   void *packed;      /* weights; owned */
   float *mult;       /* by channel; owned */
   gint32 *bias;      /* by channel; owned */
@@ -78,6 +81,7 @@ struct _QfEngine
   guint8 *scratch;
   gsize scratch_size; /* of one worker; a multiple of 64 */
   gsize packed_size;
+  QfSparse *sparse; /* NULL: every run computes everything */
 };
 
 static inline QfSlot *
@@ -197,5 +201,24 @@ void qf_plan_to_nhwc (QfEngine *e, int from, int to);
 
 /** Places all buffers that are not constants; returns the bytes needed. */
 gsize qf_arena_place (GArray *buffers);
+
+/** Places them side by side, so that all keep their content. */
+gsize qf_arena_spread (GArray *buffers);
+
+/* plan.c: buffers that arena.c has placed come into a new arena. */
+gboolean qf_plan_memory (QfEngine *e, GError **error);
+
+/* run.c: every row of step @i. */
+void qf_engine_run_whole (const QfEngine *e, int i);
+
+/* sparse.c ---------------------------------------------------------------- */
+
+void qf_sparse_run (QfEngine *e);
+
+/** The memory of activations was written to by others. */
+void qf_sparse_forget (QfEngine *e);
+
+gsize qf_sparse_memory (const QfEngine *e);
+void qf_sparse_free (QfEngine *e);
 
 G_END_DECLS

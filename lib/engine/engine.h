@@ -33,6 +33,40 @@ const QfTensor *qf_engine_outputs (const QfEngine *engine, int *n);
 /** Bytes of the arena, packed weights and scratch together. */
 gsize qf_engine_memory (const QfEngine *engine);
 
+/** What qf_engine_run() computes, see qf_engine_set_sparse(). */
+typedef enum
+{
+  QF_SPARSE_OFF,    /**< everything */
+  QF_SPARSE_AUTO,   /**< where something moves */
+  QF_SPARSE_VERIFY, /**< both, and compares every byte */
+} QfSparseMode;
+
+/** Runs compute only what differs from the rest state, which is what the
+ * network makes of an input that is @rest all over: the same bytes as without.
+ * Pays where most of the input is @rest, as dead-banded differences are; where
+ * that is dearer, layers run whole.
+ * @rest: one code a channel of the one input (as floats where that is float32).
+ * Activations move: inputs and outputs are to be asked for anew. With
+ * QF_SPARSE_OFF @rest is not read. FALSE: runs go on computing everything. */
+gboolean qf_engine_set_sparse (QfEngine *engine, QfSparseMode mode,
+    const guint8 *rest, int n_rest, GError **error);
+
+/** Since the mode was set. */
+typedef struct
+{
+  guint64 runs;
+  guint64 still;     /**< runs on nothing but rest */
+  guint64 macs;      /**< multiply-accumulates that were run … */
+  guint64 all_macs;  /**< … of so many */
+  double last_share; /**< of the last run, 0 … 1; 1 without sparse runs */
+} QfSparseStats;
+
+void qf_engine_sparse_stats (const QfEngine *engine, QfSparseStats *stats);
+
+/** With QF_SPARSE_VERIFY the first node whose output was not that of a whole
+ * run in the last run; NULL: all bytes were equal. */
+const char *qf_engine_sparse_differs (const QfEngine *engine);
+
 /** One step of the plan, for `qfuse bench --layers` and `qfuse info`. */
 typedef struct
 {

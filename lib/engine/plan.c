@@ -383,19 +383,16 @@ plan_outputs (QfEngine *e, GError **error)
   return TRUE;
 }
 
-static gboolean
-place (QfEngine *e, GError **error)
+gboolean
+qf_plan_memory (QfEngine *e, GError **error)
 {
-  e->arena_size = qf_arena_place (e->buffers);
-  e->arena = alloc_or_fail (e->arena_size, "activations", error);
-  if (!e->arena)
+  guint8 *arena = alloc_or_fail (e->arena_size, "activations", error);
+
+  if (!arena)
     return FALSE;
+  free (e->arena);
+  e->arena = arena;
   memset (e->arena, 0, e->arena_size);
-  qf_plan_scratch (e, ALIGN);
-  e->scratch = alloc_or_fail (
-      e->scratch_size * (gsize) qf_pool_threads (e->pool), "scratch", error);
-  if (!e->scratch)
-    return FALSE;
   for (guint i = 0; i < e->slots->len; i++) {
     QfSlot *s = qf_engine_slot (e, (int) i);
     const QfBuffer *b = &g_array_index (e->buffers, QfBuffer, s->buffer);
@@ -412,6 +409,16 @@ place (QfEngine *e, GError **error)
     e->outputs[i].name = qf_graph_value (e->graph, number)->name;
   }
   return TRUE;
+}
+
+static gboolean
+place (QfEngine *e, GError **error)
+{
+  e->arena_size = qf_arena_place (e->buffers);
+  qf_plan_scratch (e, ALIGN);
+  e->scratch = alloc_or_fail (
+      e->scratch_size * (gsize) qf_pool_threads (e->pool), "scratch", error);
+  return e->scratch && qf_plan_memory (e, error);
 }
 
 static gboolean
@@ -455,6 +462,7 @@ qf_engine_free (QfEngine *e)
 {
   if (!e)
     return;
+  qf_sparse_free (e);
   for (guint i = 0; i < e->buffers->len; i++)
     free (g_array_index (e->buffers, QfBuffer, i).constant);
   g_array_unref (e->buffers);

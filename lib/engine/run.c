@@ -28,7 +28,7 @@ run_task (void *data, int task, int worker)
 }
 
 void
-qf_engine_run_step (QfEngine *e, int i)
+qf_engine_run_whole (const QfEngine *e, int i)
 {
   const QfStep *s = g_ptr_array_index (e->steps, (guint) i);
   Run run = { e, s };
@@ -38,10 +38,21 @@ qf_engine_run_step (QfEngine *e, int i)
 }
 
 void
+qf_engine_run_step (QfEngine *e, int i)
+{
+  if (e->sparse)
+    qf_sparse_forget (e);
+  qf_engine_run_whole (e, i);
+}
+
+void
 qf_engine_run (QfEngine *e)
 {
-  for (int i = 0; i < (int) e->steps->len; i++)
-    qf_engine_run_step (e, i);
+  if (e->sparse)
+    qf_sparse_run (e);
+  else
+    for (int i = 0; i < (int) e->steps->len; i++)
+      qf_engine_run_whole (e, i);
 }
 
 int
@@ -79,7 +90,8 @@ gsize
 qf_engine_memory (const QfEngine *e)
 {
   return e->arena_size + e->packed_size +
-      e->scratch_size * (gsize) qf_pool_threads (e->pool);
+      e->scratch_size * (gsize) qf_pool_threads (e->pool) +
+      qf_sparse_memory (e);
 }
 
 int
