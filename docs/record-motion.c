@@ -6,9 +6,11 @@
  * SOURCE is the beginning of a gst-launch line, up to raw video. Each event
  * begins with a key frame, KEY_FRAMES to twice as many frames before the motion
  * (so the recent past is held encoded, which costs little), and ends where
- * framediff's stop-time is over: PREFIX1.webm, PREFIX2.webm and so on. */
+ * framediff's stop-time is over: PREFIX1.webm, PREFIX2.webm and so on. Ctrl-C
+ * ends a live stream, and the event that is being written. */
 #include <gst/app/app.h>
 #include <gst/gst.h>
+#include <signal.h>
 
 #define KEY_FRAMES "30" /* frames between key frames */
 
@@ -118,6 +120,34 @@ on_sample (GstAppSink *sink, gpointer data)
   return GST_FLOW_OK;
 }
 
+static volatile sig_atomic_t interrupted;
+
+static void
+on_interrupt (int number)
+{
+  interrupted = 1;
+}
+
+/* Waits for the end, or an error. The caller frees the message. */
+static GstMessage *
+play (GstElement *pipeline, GstBus *bus)
+{
+  GstMessage *last = NULL;
+
+  signal (SIGINT, on_interrupt);
+  gst_element_set_state (pipeline, GST_STATE_PLAYING);
+  while (!last) {
+    if (interrupted) {
+      signal (SIGINT, SIG_DFL); /* the second ends at once */
+      interrupted = 0;
+      gst_element_send_event (pipeline, gst_event_new_eos ());
+    }
+    last = gst_bus_timed_pop_filtered (
+        bus, GST_SECOND / 5, GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
+  }
+  return last;
+}
+
 int
 main (int argc, char **argv)
 {
@@ -131,7 +161,7 @@ main (int argc, char **argv)
 
   gst_init (&argc, &argv);
   if (argc < 3) {
-    g_printerr ("Usage: record-motion PREFIX SOURCE…\n");
+    g_printerr ("Usage: record-motion PREFIX SOURCE...\n");
     return 2;
   }
   source = g_strjoinv (" ", argv + 2);
@@ -141,7 +171,7 @@ main (int argc, char **argv)
       " keyframe-max-dist=" KEY_FRAMES " ! appsink name=out sync=false",
       NULL);
   pipeline = gst_parse_launch (line, &error);
-  if (!pipeline) {
+  if (error) {
     g_printerr ("%s\n", error->message);
     return 2;
   }
@@ -150,9 +180,7 @@ main (int argc, char **argv)
   out = gst_bin_get_by_name (GST_BIN (pipeline), "out");
   gst_app_sink_set_callbacks (GST_APP_SINK (out), &callbacks, &r, NULL);
 
-  gst_element_set_state (pipeline, GST_STATE_PLAYING);
-  last = gst_bus_timed_pop_filtered (
-      bus, GST_CLOCK_TIME_NONE, GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
+  last = play (pipeline, bus);
   gst_element_set_state (pipeline, GST_STATE_NULL);
   if (r.writer)
     end (&r);
