@@ -124,7 +124,7 @@ time_layer (const QfKernels *k, const QfConvShape *s, QfRng *rng)
 }
 
 void
-bench (const QfKernels *k, QfRng *rng)
+bench (const QfKernels *k, QfRng *rng, const char *part)
 {
   double most = peak ();
 
@@ -132,10 +132,13 @@ bench (const QfKernels *k, QfRng *rng)
   printf ("%-18s %9s %9s %7s\n", "layer", "us", "GMAC/s", "share");
   for (size_t i = 0; i < sizeof layers / sizeof layers[0]; i++) {
     const QfConvShape *s = &layers[i].s;
-    double t = time_layer (k, s, rng);
     double macs = (double) s->out_h * s->out_w * s->out_c * s->kernel_h *
         s->kernel_w * (s->in_c / s->groups);
+    double t;
 
+    if (!strstr (layers[i].name, part))
+      continue;
+    t = time_layer (k, s, rng);
     printf ("%-18s %9.1f %9.1f %6.0f%%\n", layers[i].name, t * 1e6,
         macs / t / 1e9, most > 0 ? macs / t / 1e7 / most : 0);
   }

@@ -32,8 +32,9 @@ void check_weights (QfRng *rng, int8_t *p, size_t n, int worst);
 QfConvShape check_shape_random (QfRng *rng, int kind);
 void check_print_shape (const QfConvShape *s);
 
-/** Times convolutions of one tier and prints a table. */
-void bench (const QfKernels *k, QfRng *rng);
+/** Times convolutions of one tier, those with @part in their names, and prints a
+ * table. */
+void bench (const QfKernels *k, QfRng *rng, const char *part);
 
 int check_conv (const QfKernels *k, QfRng *rng);
 int check_requant (const QfKernels *k, QfRng *rng);

@@ -1,8 +1,8 @@
 /* Every kernel of one tier against naive references, tolerance 0.
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Usage: test-kernels TIER [SEED], or test-kernels TIER --bench, which times
- * convolutions. The list of kernels is the library's own: a
+ * Usage: test-kernels TIER [SEED], or test-kernels TIER --bench [PART],
+ * which times convolutions (with PART in their names). The list of kernels is the library's own: a
  * kernel without a check does not compile here. */
 #include "check.h"
 #include "kernels/kernel-list.h"
@@ -139,7 +139,7 @@ main (int argc, char **argv)
   if (argc > 2 && strcmp (argv[2], "--bench") == 0) {
     QfRng rng = { 1 };
 
-    bench (k, &rng);
+    bench (k, &rng, argc > 3 ? argv[3] : "");
     return 0;
   }
   printf ("1..%d\n# tier %s, seed %llu\n", N_CHECKS, k->name,

@@ -23,6 +23,8 @@ typedef struct
 static const Family families[] = {
   { qf_conv_dw_avx2_can, qf_conv_dw_avx2_packed_size, qf_conv_dw_avx2_pack,
       qf_conv_dw_avx2_scratch_size, qf_conv_dw_avx2_grain, qf_conv_dw_avx2 },
+  { qf_conv_few_avx2_can, qf_conv_few_avx2_packed_size, qf_conv_few_avx2_pack,
+      qf_conv_few_avx2_scratch_size, qf_conv_few_avx2_grain, qf_conv_few_avx2 },
   { qf_conv_wino_avx2_can, qf_conv_wino_avx2_packed_size,
       qf_conv_wino_avx2_pack, qf_conv_wino_avx2_scratch_size,
       qf_conv_wino_avx2_grain, qf_conv_wino_avx2 },

@@ -7,11 +7,6 @@
 #include "kernels/c/columns.h"
 #include "kernels/x86/tile_avx2.h"
 
-enum
-{
-  NARROW = 8 /* channels of the last block where they suffice */
-};
-
 QF_DEFINE_FILL (fill_row, uint8_t, int16_t, (int16_t) (v - zero))
 
 int
@@ -26,19 +21,13 @@ pairs_of (const QfColumns *l)
   return (l->k + 1) / 2;
 }
 
-/* Channels of the block that starts at @o, rounded up. */
-static int
-block_width (int out_c, int o)
-{
-  return out_c - o > NARROW ? QF_TILE_Y : NARROW;
-}
-
 /* [block][pairs][8 or 16 channels][2] int16. */
 size_t
 qf_conv_dense_avx2_packed_size (const QfConvShape *s)
 {
   QfColumns l = qf_columns (s, sizeof (int16_t));
-  size_t channels = ((size_t) s->out_c + NARROW - 1) / NARROW * NARROW;
+  size_t channels = ((size_t) s->out_c + QF_TILE_NARROW - 1) / QF_TILE_NARROW *
+      QF_TILE_NARROW;
 
   return channels * pairs_of (&l) * 2 * sizeof (int16_t);
 }
@@ -52,7 +41,7 @@ qf_conv_dense_avx2_pack (const QfConvShape *s, const int8_t *w, void *packed)
   memset (packed, 0, qf_conv_dense_avx2_packed_size (s));
   for (int o = 0; o < s->out_c; o++) {
     int first = o / QF_TILE_Y * QF_TILE_Y;
-    int width = block_width (s->out_c, first);
+    int width = qf_tile_width (s->out_c, first);
     int16_t *to = p + (size_t) first * pairs_of (&l) * 2;
 
     for (int c = 0; c < l.ic; c++)
@@ -84,35 +73,6 @@ qf_conv_dense_avx2_grain (const QfConvShape *s, int *rows, int *channels)
   *channels = QF_TILE_Y;
 }
 
-/* Up to 6 windows times one block of channels. */
-static inline __attribute__ ((always_inline)) void
-one_tile (const int16_t *const *x, const int16_t *w, size_t pairs, int nv,
-    const QfTileOut *t)
-{
-  QfSumsAvx2 sums;
-
-  switch (t->n) {
-    case 1:
-      qf_tile_avx2 (x, w, pairs, 1, nv, &sums);
-      break;
-    case 2:
-      qf_tile_avx2 (x, w, pairs, 2, nv, &sums);
-      break;
-    case 3:
-      qf_tile_avx2 (x, w, pairs, 3, nv, &sums);
-      break;
-    case 4:
-      qf_tile_avx2 (x, w, pairs, 4, nv, &sums);
-      break;
-    case 5:
-      qf_tile_avx2 (x, w, pairs, 5, nv, &sums);
-      break;
-    default:
-      qf_tile_avx2 (x, w, pairs, 6, nv, &sums);
-  }
-  qf_tile_store (t, &sums);
-}
-
 /* A piece of the output: @n windows from window @p on of rows of columns. */
 typedef struct
 {
@@ -129,7 +89,7 @@ block (const Piece *e, const int16_t *w, int o)
 {
   const QfConvShape *s = e->s;
   size_t pairs = pairs_of (e->l);
-  int left = s->out_c - o, wide = block_width (s->out_c, o) == QF_TILE_Y;
+  int left = s->out_c - o, wide = qf_tile_width (s->out_c, o) == QF_TILE_Y;
   float mult[QF_TILE_Y] = { 0 };
   int32_t start[QF_TILE_Y] = { 0 };
   int row = e->p / s->out_w, column = e->p % s->out_w;
@@ -153,10 +113,7 @@ block (const Piece *e, const int16_t *w, int o)
         row++;
       }
     }
-    if (wide)
-      one_tile (x, w, pairs, 2, &t);
-    else
-      one_tile (x, w, pairs, 1, &t);
+    qf_tile_run_avx2 (x, 1, 0, w, pairs, wide, &t);
   }
 }
 

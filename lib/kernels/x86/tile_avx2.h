@@ -11,8 +11,9 @@
 
 enum
 {
-  QF_TILE_X = 6,  /* windows */
-  QF_TILE_Y = 16, /* output channels */
+  QF_TILE_X = 6,     /* windows */
+  QF_TILE_Y = 16,    /* output channels */
+  QF_TILE_NARROW = 8 /* the last of them where they suffice */
 };
 
 typedef struct
@@ -20,11 +21,20 @@ typedef struct
   __m256i v[QF_TILE_X][2];
 } QfSumsAvx2;
 
-/* Sums of @n windows times @nv · 8 channels: @pairs of elements each. @w:
- * [pairs][nv · 8][2]. @n and @nv are constants where it is inlined. */
+/* Channels of the block that starts at @o, rounded up. */
+static inline int
+qf_tile_width (int out_c, int o)
+{
+  return out_c - o > QF_TILE_NARROW ? QF_TILE_Y : QF_TILE_NARROW;
+}
+
+/* Sums of @n windows times @nv · 8 channels. A window is @runs runs of @pairs
+ * pairs of elements, @step elements from run to run. @w: [runs][pairs][nv ·
+ * 8][2].
+ * @n, @nv (and @runs, where it is 1) are constants where it is inlined. */
 static inline __attribute__ ((always_inline)) void
-qf_tile_avx2 (const int16_t *const *x, const int16_t *w, size_t pairs, int n,
-    int nv, QfSumsAvx2 *sums)
+qf_tile_avx2 (const int16_t *const *x, int runs, size_t step, const int16_t *w,
+    size_t pairs, int n, int nv, QfSumsAvx2 *sums)
 {
   const int16_t *x0 = x[0], *x1 = x[n > 1 ? 1 : 0], *x2 = x[n > 2 ? 2 : 0];
   const int16_t *x3 = x[n > 3 ? 3 : 0], *x4 = x[n > 4 ? 4 : 0];
@@ -45,18 +55,21 @@ qf_tile_avx2 (const int16_t *const *x, const int16_t *w, size_t pairs, int n,
       QF_ADD32 (b##i, _mm256_madd_epi16 (p, wb));                              \
     }                                                                          \
   }
+  for (int r = 0; r < runs; r++) {
 #pragma GCC unroll 2
-  for (size_t k = 0; k < pairs; k++, w += nv * QF_TILE_Y) {
-    __m256i wa = _mm256_loadu_si256 ((const __m256i *) w);
-    __m256i wb =
-        nv > 1 ? _mm256_loadu_si256 ((const __m256i *) (w + QF_TILE_Y)) : wa;
+    for (size_t k = 0; k < pairs; k++, w += nv * QF_TILE_Y) {
+      __m256i wa = _mm256_loadu_si256 ((const __m256i *) w);
+      __m256i wb =
+          nv > 1 ? _mm256_loadu_si256 ((const __m256i *) (w + QF_TILE_Y)) : wa;
 
-    WINDOW (0)
-    WINDOW (1)
-    WINDOW (2)
-    WINDOW (3)
-    WINDOW (4)
-    WINDOW (5)
+      WINDOW (0)
+      WINDOW (1)
+      WINDOW (2)
+      WINDOW (3)
+      WINDOW (4)
+      WINDOW (5)
+    }
+    x0 += step, x1 += step, x2 += step, x3 += step, x4 += step, x5 += step;
   }
 #undef WINDOW
   *sums = (QfSumsAvx2){ { { a0, b0 }, { a1, b1 }, { a2, b2 }, { a3, b3 },
@@ -92,7 +105,7 @@ qf_tile_store_bytes (uint8_t *y, __m128i v, int channels)
 }
 
 /* @n ≤ 6 windows, two vectors each. */
-static inline void
+static inline __attribute__ ((always_inline)) void
 qf_tile_store (const QfTileOut *t, const QfSumsAvx2 *sums)
 {
   __m256i start[2], v[4], y;
@@ -115,6 +128,7 @@ qf_tile_store (const QfTileOut *t, const QfSumsAvx2 *sums)
     start[j] = _mm256_loadu_si256 ((const __m256i *) (t->start + 8 * j));
     mult[j] = _mm256_loadu_ps (t->mult + 8 * j);
   }
+#pragma GCC unroll 3
   for (int i = 0; i < t->n; i += 2) {
     uint8_t *to = t->out->y + t->at + (size_t) i * t->step;
 
@@ -129,3 +143,8 @@ qf_tile_store (const QfTileOut *t, const QfSumsAvx2 *sums)
           to + t->step, _mm256_extracti128_si256 (y, 1), t->channels);
   }
 }
+
+/* Up to 6 windows times one block of channels, @wide or narrow. Where most of
+ * the time goes has a function of its own, with constants and all registers. */
+void qf_tile_run_avx2 (const int16_t *const *x, int runs, size_t step,
+    const int16_t *w, size_t pairs, int wide, const QfTileOut *t);

@@ -65,11 +65,11 @@ qf_wino_multiply_avx2 (
   for (int i = 0; i < QF_TILE_X; i++)
     x[i] = v + (size_t) (i < n ? i : 0) * ic;
   if (n > 3)
-    qf_tile_avx2 (x, w, ic / 2, 6, 2, &sums);
+    qf_tile_avx2 (x, 1, 0, w, ic / 2, 6, 2, &sums);
   else if (n > 1)
-    qf_tile_avx2 (x, w, ic / 2, 3, 2, &sums);
+    qf_tile_avx2 (x, 1, 0, w, ic / 2, 3, 2, &sums);
   else
-    qf_tile_avx2 (x, w, ic / 2, 1, 2, &sums);
+    qf_tile_avx2 (x, 1, 0, w, ic / 2, 1, 2, &sums);
   for (int i = 0; i < n; i++, m += QF_TILE_Y) {
     _mm256_storeu_si256 ((__m256i *) m, sums.v[i][0]);
     _mm256_storeu_si256 ((__m256i *) (m + 8), sums.v[i][1]);
