@@ -50,9 +50,9 @@
  *   hand, in nanoseconds
  *
  * Each start is followed by a stop: where motion goes on at the end of the
- * stream, or where the past is forgotten (a flush, a new stream, other caps, a
- * jump in time, an end of the analysis), the stop comes with the times of the
- * last frame.
+ * stream, where the past is forgotten (a flush, a new stream, other caps, a
+ * jump in time), or where the analysis or the element ends, the stop comes with
+ * the times of the last frame.
  *
  * attach-regions=true attaches what moves as GstVideoRegionOfInterestMeta of
  * type `motion`; qfuseoverlay draws and qfusewrite writes them.
@@ -238,7 +238,11 @@ gst_frame_diff_start (GstBaseTransform *trans)
 static gboolean
 gst_frame_diff_stop (GstBaseTransform *trans)
 {
-  free_parts (GST_FRAME_DIFF (trans));
+  GstFrameDiff *self = GST_FRAME_DIFF (trans);
+
+  if (self->motion)
+    gst_frame_diff_motion_end (self->motion);
+  free_parts (self);
   return TRUE;
 }
 

@@ -118,6 +118,34 @@ GST_START_TEST (test_meta)
 }
 GST_END_TEST;
 
+/* In every format; interlaced caps stay. */
+GST_START_TEST (test_all_formats)
+{
+  for (guint f = 0; test_formats[f]; f++) {
+    GstHarness *h =
+        gst_harness_new_parse ("framediff output=planes find-motion=true");
+    GstCaps *caps = test_caps (test_formats[f], 101, 76), *passed;
+    GstVideoInfo info;
+    GstBuffer *out;
+
+    fail_unless (gst_video_info_from_caps (&info, caps));
+    gst_caps_set_simple (
+        caps, "interlace-mode", G_TYPE_STRING, "interleaved", NULL);
+    gst_harness_set_src_caps (h, gst_caps_ref (caps));
+    for (guint n = 0; n < 20; n++)
+      push_only (h, &info, -1, n);
+    out = push (h, &info, 40, 20);
+    check_region (out, 40, 3);
+    gst_buffer_unref (out);
+    passed = gst_pad_get_current_caps (h->sinkpad);
+    fail_unless (gst_caps_is_equal (caps, passed));
+    gst_caps_unref (passed);
+    gst_caps_unref (caps);
+    gst_harness_teardown (h);
+  }
+}
+GST_END_TEST;
+
 /* Without an analysis an image tells the share that it shows. */
 GST_START_TEST (test_meta_of_images)
 {
@@ -321,7 +349,7 @@ GST_END_TEST;
 /* Each start is followed by a stop, with the times of the last frame. */
 GST_START_TEST (test_stop_at_the_end)
 {
-  for (guint end = 0; end < 5; end++) {
+  for (guint end = 0; end < 7; end++) {
     GstVideoInfo info;
     GstHarness *h =
         new_harness ("framediff output=planes post-messages=true", &info);
@@ -634,6 +662,7 @@ framediff_motion_suite (void)
 
   suite_add_tcase (s, tc);
   tcase_add_test (tc, test_meta);
+  tcase_add_test (tc, test_all_formats);
   tcase_add_test (tc, test_meta_of_images);
   tcase_add_test (tc, test_meta_on_its_way);
   tcase_add_test (tc, test_messages);
