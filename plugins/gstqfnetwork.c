@@ -94,8 +94,33 @@ read_metadata (GstQfNetwork *n)
   }
 }
 
+/* A network that cannot run so computes everything. */
+static gboolean
+set_sparse (GstQfNetwork *n, QfSparseMode mode, GError **error)
+{
+  g_autoptr (GError) why = NULL;
+  guint8 rest[QF_MAX_PLANES];
+
+  if (mode == QF_SPARSE_OFF)
+    return TRUE;
+  if (!qf_planes_at_rest (&n->want.planes, rest)) {
+    GST_INFO ("computes everything: not all planes are differences with a dead "
+              "band");
+    return TRUE;
+  }
+  if (qf_engine_set_sparse (n->engine, mode, rest, n->want.planes.n, &why))
+    return TRUE;
+  if (!g_error_matches (why, QF_ERROR, QF_ERROR_UNSUPPORTED)) {
+    g_propagate_error (error, g_steal_pointer (&why));
+    return FALSE;
+  }
+  GST_INFO ("computes everything: %s", why->message);
+  return TRUE;
+}
+
 GstQfNetwork *
-gst_qf_network_new (const gchar *path, gint threads, GError **error)
+gst_qf_network_new (
+    const gchar *path, gint threads, QfSparseMode sparse, GError **error)
 {
   g_autoptr (GstQfNetwork) n = g_atomic_rc_box_new0 (GstQfNetwork);
 
@@ -105,7 +130,7 @@ gst_qf_network_new (const gchar *path, gint threads, GError **error)
     return NULL;
   if (!gst_qf_want_from_model (&n->want, n->model, error) ||
       !(n->engine = qf_engine_new (n->model, threads, error)) ||
-      !check_input (n, error) ||
+      !check_input (n, error) || !set_sparse (n, sparse, error) ||
       !(n->decoder = qf_decoder_new (n->model, error))) {
     g_prefix_error (error, "%s: ", path);
     return NULL;
@@ -165,6 +190,22 @@ add_box (const GstQfNetwork *n, const QfGeometry *geometry, QfBox box,
   d.w = box.w;
   d.h = box.h;
   g_array_append_val (found->detections, d);
+}
+
+void
+gst_qf_network_macs (const GstQfNetwork *n, guint64 *macs, guint64 *all)
+{
+  QfSparseStats stats;
+
+  qf_engine_sparse_stats (n->engine, &stats);
+  *all = (guint64) qf_model_macs (n->model);
+  *macs = (guint64) (stats.last_share * (double) *all + 0.5);
+}
+
+const gchar *
+gst_qf_network_differs (const GstQfNetwork *n)
+{
+  return qf_engine_sparse_differs (n->engine);
 }
 
 /* Brings the engine's outputs to what the input says. FALSE: they were. The

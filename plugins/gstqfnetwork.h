@@ -11,9 +11,11 @@ G_BEGIN_DECLS
  * place while a frame is in work. One thread at a time may run it. */
 typedef struct _GstQfNetwork GstQfNetwork;
 
-/** Loads @path. @threads 0: as many as the affinity mask allows. */
+/** Loads @path. @threads 0: as many as the affinity mask allows. @sparse is for
+ * networks that see nothing but dead-banded differences; others compute
+ * everything. */
 GstQfNetwork *gst_qf_network_new (
-    const gchar *path, gint threads, GError **error);
+    const gchar *path, gint threads, QfSparseMode sparse, GError **error);
 GstQfNetwork *gst_qf_network_ref (GstQfNetwork *n);
 void gst_qf_network_unref (GstQfNetwork *n);
 
@@ -29,6 +31,13 @@ guint8 *gst_qf_network_input (GstQfNetwork *n);
  * byte for byte: then its outputs are read again, and the network rests. */
 gboolean gst_qf_network_run (GstQfNetwork *n, const QfGeometry *geometry,
     gfloat threshold, gfloat iou, gint max, GstQfFound *found);
+
+/** Multiply-accumulates of the last run, and what a whole one takes. */
+void gst_qf_network_macs (const GstQfNetwork *n, guint64 *macs, guint64 *all);
+
+/** With QF_SPARSE_VERIFY the first node whose output was wrong in the last run,
+ * or NULL. */
+const gchar *gst_qf_network_differs (const GstQfNetwork *n);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GstQfNetwork, gst_qf_network_unref)
 

@@ -17,6 +17,12 @@
  * behind a dead band, a repeated frame), its result holds and the network does
  * not run; `stats` counts such frames as `reused`.
  *
+ * Where all planes of a network are differences with a dead band (`D1t8`), most
+ * of what it sees is exactly nothing. Then only what lies in reach of something
+ * that moves is computed (`sparse`); the result is that of the whole network,
+ * byte for byte, and `stats` says in `computed` which share of the arithmetic
+ * was needed.
+ *
  * Detections are written as QfuseDetectionsMeta (see gstqfmeta.h), as
  * GstVideoRegionOfInterestMeta with a `detection` parameter, and on GStreamer
  * 1.24 or newer as GstAnalyticsRelationMeta.
@@ -45,6 +51,7 @@ GST_DEBUG_CATEGORY_STATIC (qfuse_detect_debug);
 #define DEFAULT_MAX_DETECTIONS 100
 #define DEFAULT_INTERVAL 1
 #define DEFAULT_THREADS 0
+#define DEFAULT_SPARSE QF_SPARSE_AUTO
 
 enum
 {
@@ -55,6 +62,7 @@ enum
   PROP_MAX_DETECTIONS,
   PROP_INTERVAL,
   PROP_THREADS,
+  PROP_SPARSE,
   PROP_STATS
 };
 
@@ -69,6 +77,7 @@ static guint signals[N_SIGNALS];
 typedef struct
 {
   guint64 frames, inferences, reused, detections, upstream_planes, reloads;
+  guint64 macs, all_macs;          /* run, and of how many */
   gint64 network_time, frame_time; /* sums, µs */
   gint64 last_network_time;
 } Stats;
@@ -97,6 +106,7 @@ struct _GstQfuseDetect
   /* under the object lock */
   gchar *model_file;
   guint threads;
+  QfSparseMode sparse;
   Settings settings;
   Stats stats;
   GstQfNetwork *network; /* NULL while stopped */
@@ -119,6 +129,27 @@ static GstStaticPadTemplate sink_template =
 static GstStaticPadTemplate src_template =
     GST_STATIC_PAD_TEMPLATE ("src", GST_PAD_SRC, GST_PAD_ALWAYS,
         GST_STATIC_CAPS (GST_VIDEO_CAPS_MAKE (GST_QF_FORMATS)));
+
+#define GST_TYPE_QFUSE_SPARSE (gst_qfuse_sparse_get_type ())
+
+static GType
+gst_qfuse_sparse_get_type (void)
+{
+  static gsize type;
+  static const GEnumValue values[] = {
+    { QF_SPARSE_OFF, "Everything is computed", "off" },
+    { QF_SPARSE_AUTO, "Only where something moves, if the model allows",
+        "auto" },
+    { QF_SPARSE_VERIFY, "As auto, and everything: an error if a byte differs",
+        "verify" },
+    { 0, NULL, NULL },
+  };
+
+  if (g_once_init_enter (&type))
+    g_once_init_leave (
+        &type, g_enum_register_static ("GstQfuseSparse", values));
+  return (GType) type;
+}
 
 #define gst_qfuse_detect_parent_class parent_class
 G_DEFINE_TYPE (GstQfuseDetect, gst_qfuse_detect, GST_TYPE_BASE_TRANSFORM)
@@ -143,11 +174,13 @@ static GstQfNetwork *
 load_network (GstQfuseDetect *self, GError **error)
 {
   g_autofree gchar *path = NULL;
+  QfSparseMode sparse;
   guint threads;
 
   GST_OBJECT_LOCK (self);
   path = g_strdup (self->model_file);
   threads = self->threads;
+  sparse = self->sparse;
   GST_OBJECT_UNLOCK (self);
 
   if (!path || !*path) {
@@ -155,7 +188,7 @@ load_network (GstQfuseDetect *self, GError **error)
         "No model is set: set the property model-file to an ONNX file.");
     return NULL;
   }
-  return gst_qf_network_new (path, (gint) threads, error);
+  return gst_qf_network_new (path, (gint) threads, sparse, error);
 }
 
 static void
@@ -384,6 +417,10 @@ static void
 add_stats (GstQfuseDetect *self, Work work, gboolean upstream,
     gint64 network_time, gint64 frame_time)
 {
+  guint64 macs = 0, all = 0;
+
+  if (work == WORK_RUN)
+    gst_qf_network_macs (self->current, &macs, &all);
   GST_OBJECT_LOCK (self);
   self->stats.frames++;
   self->stats.detections += self->found.detections->len;
@@ -394,6 +431,8 @@ add_stats (GstQfuseDetect *self, Work work, gboolean upstream,
     self->stats.reused++;
   if (work == WORK_RUN) {
     self->stats.inferences++;
+    self->stats.macs += macs;
+    self->stats.all_macs += all;
     self->stats.network_time += network_time;
     self->stats.last_network_time = network_time;
   }
@@ -435,6 +474,14 @@ gst_qfuse_detect_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
         ? WORK_RUN
         : WORK_REUSED;
     network_time = g_get_monotonic_time () - before;
+    if (work == WORK_RUN && gst_qf_network_differs (network)) {
+      GST_ELEMENT_ERROR (self, STREAM, FAILED,
+          ("Node '%s' of the network computed something else where only what "
+           "moves was computed than in a whole run.",
+              gst_qf_network_differs (network)),
+          ("Set sparse=off, and report this with the model."));
+      return GST_FLOW_ERROR;
+    }
   }
   self->count++;
   self->found.carried = !run;
@@ -461,7 +508,9 @@ make_stats (const Stats *s)
       "last-network-time", G_TYPE_UINT64, (guint64) s->last_network_time * 1000,
       "average-frame-time", G_TYPE_UINT64,
       (guint64) (s->frames ? s->frame_time * 1000 / (gint64) s->frames : 0),
-      "isa", G_TYPE_STRING, qf_engine_isa (), NULL);
+      "computed", G_TYPE_DOUBLE,
+      s->all_macs ? (gdouble) s->macs / (gdouble) s->all_macs : 1, "isa",
+      G_TYPE_STRING, qf_engine_isa (), NULL);
 }
 
 static void
@@ -490,6 +539,9 @@ gst_qfuse_detect_set_property (
       break;
     case PROP_THREADS:
       self->threads = g_value_get_uint (value);
+      break;
+    case PROP_SPARSE:
+      self->sparse = (QfSparseMode) g_value_get_enum (value);
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
@@ -523,6 +575,9 @@ gst_qfuse_detect_get_property (
       break;
     case PROP_THREADS:
       g_value_set_uint (value, self->threads);
+      break;
+    case PROP_SPARSE:
+      g_value_set_enum (value, (gint) self->sparse);
       break;
     case PROP_STATS:
       g_value_take_boxed (value, make_stats (&self->stats));
@@ -586,13 +641,21 @@ install_properties (GObjectClass *object)
           "Threads that run the network; 0: as many as the process may use. "
           "Takes effect when a model is loaded",
           0, 1024, DEFAULT_THREADS, ready));
+  g_object_class_install_property (object, PROP_SPARSE,
+      g_param_spec_enum ("sparse", "Sparse",
+          "Compute only where something moves; for networks whose planes are "
+          "all differences with a dead band, with the same result. Takes "
+          "effect "
+          "when a model is loaded",
+          GST_TYPE_QFUSE_SPARSE, DEFAULT_SPARSE, ready));
   g_object_class_install_property (object, PROP_STATS,
       g_param_spec_boxed ("stats", "Statistics",
           "Since the start: frames, inferences, reused (frames on which the "
           "network would have seen exactly what it saw in its last run, and "
           "did not run), detections, upstream-planes (frames whose planes came "
-          "from framediff), reloads; times in nanoseconds; the instruction set "
-          "of the kernels",
+          "from framediff), reloads; times in nanoseconds; computed (the share "
+          "of the network's multiply-accumulates that its runs needed, see "
+          "sparse); the instruction set of the kernels",
           GST_TYPE_STRUCTURE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
 }
 
@@ -626,6 +689,7 @@ gst_qfuse_detect_class_init (GstQfuseDetectClass *klass)
       "Runs an int8 network on pictures and their differences and attaches "
       "detections",
       "The qfuse project");
+  gst_type_mark_as_plugin_api (GST_TYPE_QFUSE_SPARSE, 0);
   gst_element_class_add_static_pad_template (element, &sink_template);
   gst_element_class_add_static_pad_template (element, &src_template);
 
@@ -646,6 +710,7 @@ gst_qfuse_detect_init (GstQfuseDetect *self)
     .max_detections = DEFAULT_MAX_DETECTIONS,
     .interval = DEFAULT_INTERVAL };
   self->threads = DEFAULT_THREADS;
+  self->sparse = DEFAULT_SPARSE;
   g_mutex_init (&self->load_lock);
   gst_qf_found_init (&self->found);
   gst_video_info_init (&self->info);

@@ -143,3 +143,14 @@ qf_plane_rest (const QfPlane *plane)
 {
   return plane->kind == 'M' ? 0 : 128;
 }
+
+gboolean
+qf_planes_at_rest (const QfPlanes *planes, guint8 codes[QF_MAX_PLANES])
+{
+  for (int i = 0; i < planes->n; i++) {
+    if (planes->plane[i].k == 0 || planes->plane[i].threshold == 0)
+      return FALSE;
+    codes[i] = qf_plane_rest (&planes->plane[i]);
+  }
+  return planes->n > 0;
+}

@@ -45,4 +45,9 @@ int qf_planes_history (const QfPlanes *planes);
  * known: 128 for Y, R, G, B, D and A; 0 for M. */
 guint8 qf_plane_rest (const QfPlane *plane);
 
+/** Whether every plane is a difference with a dead band, so that it holds its
+ * rest code wherever nothing moves; then @codes are these. */
+gboolean qf_planes_at_rest (
+    const QfPlanes *planes, guint8 codes[QF_MAX_PLANES]);
+
 G_END_DECLS
