@@ -70,6 +70,23 @@ take_segment (GstQfNumber *n, const GstSegment *before)
   n->flushed = FALSE;
 }
 
+static void
+take_first (GstQfNumber *n, GstEvent *event)
+{
+  GstClockTime first;
+
+  if (!gst_event_has_name (event, GST_QF_NUMBER_FIRST) || n->have_t0 ||
+      n->segment.format != GST_FORMAT_TIME ||
+      !gst_structure_get_clock_time (
+          gst_event_get_structure (event), "pts", &first))
+    return;
+  first = gst_segment_to_stream_time (&n->segment, GST_FORMAT_TIME, first);
+  if (!GST_CLOCK_TIME_IS_VALID (first))
+    return;
+  n->t0 = segment_begin (&n->segment) > 0 ? 0 : (gint64) first;
+  n->have_t0 = TRUE;
+}
+
 void
 gst_qf_number_event (GstQfNumber *n, GstEvent *event)
 {
@@ -92,6 +109,9 @@ gst_qf_number_event (GstQfNumber *n, GstEvent *event)
       before = n->segment;
       gst_event_copy_segment (event, &n->segment);
       take_segment (n, &before);
+      break;
+    case GST_EVENT_CUSTOM_DOWNSTREAM:
+      take_first (n, event);
       break;
     case GST_EVENT_FLUSH_STOP:
       gst_segment_init (&n->segment, GST_FORMAT_UNDEFINED);

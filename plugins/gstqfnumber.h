@@ -6,6 +6,8 @@
 
 G_BEGIN_DECLS
 
+#define GST_QF_NUMBER_FIRST "qfuse-first-frame"
+
 /** Numbers frames from 1: n = 1 + rne((t − t0)·fps), t the stream time, t0 that
  * of the first frame after STREAM_START (kept over flushes and seeks; 0 where
  * the first segment starts elsewhere), fps from caps. Without timestamps or
@@ -33,6 +35,16 @@ void gst_qf_number_init (GstQfNumber *n);
 
 /** Call for every event of the sink pad. */
 void gst_qf_number_event (GstQfNumber *n, GstEvent *event);
+
+/** A downstream event from where frames are dropped: the first frame of the
+ * stream has this PTS, whether it comes or not. */
+static inline GstEvent *
+gst_qf_number_event_new (GstClockTime first)
+{
+  return gst_event_new_custom (GST_EVENT_CUSTOM_DOWNSTREAM,
+      gst_structure_new (
+          GST_QF_NUMBER_FIRST, "pts", GST_TYPE_CLOCK_TIME, first, NULL));
+}
 
 /** The number of the next frame, from 1; 0 where it cannot be known (counted
  * frames after a seek into the middle, frames before the first one). *@time

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "container.h"
+#include "cut.h"
 #include "gstqfmeta.h"
 #include "pipeline.h"
 #include "qfuse.h"
@@ -29,6 +30,7 @@ typedef struct
   const AnnotateJob *job;
   GstElement *pipeline, *parsebin, *queue;
   GstElement *mux; /* NULL: no video is written */
+  Cut *cut;        /* NULL: all stays */
   char *temporary; /* what the video is written to */
   char *temporary_detections;
   GMutex build_lock; /* what arrives first builds, the others wait */
@@ -175,12 +177,19 @@ link_to_muxer (Annotator *a, GstPad *from, const GstCaps *caps)
   return linked;
 }
 
+/* Planes, because a network on differences must see the frames that go. The
+ * store is a second of 2160p. */
+#define GATE                                                                   \
+  "framediff name=gate output=planes drop-still=true pre-roll=1 post-roll=1 "  \
+  "max-bytes=1000000000"
+
 static GstElement *
 make_analysis (Annotator *a, GError **error)
 {
   const AnnotateJob *job = a->job;
   g_autofree char *launch =
-      g_strdup_printf ("videoconvert ! qfusedetect name=detect %s %s",
+      g_strdup_printf ("videoconvert ! %s qfusedetect name=detect %s %s",
+          a->cut ? GATE " !" : "",
           a->temporary_detections ? "! qfusewrite name=write" : "",
           a->mux && job->overlay ? "! qfuseoverlay" : "");
   GstElement *bin = gst_parse_bin_from_description_full (launch, TRUE, NULL,
@@ -196,6 +205,11 @@ make_analysis (Annotator *a, GError **error)
   if (job->threshold >= 0)
     g_object_set (e, "threshold", (gfloat) job->threshold, NULL);
   gst_object_unref (e);
+  if (a->cut) {
+    e = gst_bin_get_by_name (GST_BIN (bin), "gate");
+    cut_watch (a->cut, e);
+    gst_object_unref (e);
+  }
   e = gst_bin_get_by_name (GST_BIN (bin), "write");
   if (e) {
     g_object_set (e, "location", a->temporary_detections, NULL);
@@ -203,6 +217,8 @@ make_analysis (Annotator *a, GError **error)
   }
   pad = gst_element_get_static_pad (bin, "src");
   gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER, on_frame, a, NULL);
+  if (a->cut)
+    cut_move_video (a->cut, pad);
   gst_object_unref (pad);
   return bin;
 }
@@ -214,7 +230,7 @@ add_video_output (
 {
   const GstStructure *s = gst_caps_get_structure (in, 0);
   g_autoptr (GstCaps) caps = NULL;
-  GstElement *convert, *encoder;
+  GstElement *convert, *encoder, *last;
   GstPad *pad;
   int width = 0, height = 0;
   gboolean linked;
@@ -226,11 +242,23 @@ add_video_output (
     return FALSE;
   convert = gst_element_factory_make ("videoconvert", NULL);
   gst_bin_add_many (GST_BIN (a->pipeline), convert, encoder, NULL);
+  last = encoder;
+  if (a->cut) { // the sound waits for frames that are not yet in the muxer
+    last = gst_element_factory_make ("queue", NULL);
+    g_object_set (last, "max-size-buffers", 0, "max-size-bytes", 0,
+        "max-size-time", (guint64) 0, NULL);
+    gst_bin_add (GST_BIN (a->pipeline), last);
+    gst_element_link (encoder, last);
+  }
   pad = gst_element_get_static_pad (encoder, "src");
   gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER, on_encoded, a, NULL);
+  gst_object_unref (pad);
+  pad = gst_element_get_static_pad (last, "src");
   linked = gst_element_link_many (analysis, convert, encoder, NULL) &&
       link_to_muxer (a, pad, caps);
   gst_object_unref (pad);
+  if (last != encoder)
+    gst_element_sync_state_with_parent (last);
   gst_element_sync_state_with_parent (encoder);
   gst_element_sync_state_with_parent (convert);
   if (!linked)
@@ -383,6 +411,9 @@ add_stream (Annotator *a, GstPad *pad, const GstCaps *caps, gboolean annotated,
 {
   GstPad *from = queue_pad (a, pad);
   gboolean done = TRUE;
+
+  if (a->cut && a->mux && !annotated)
+    cut_other (a->cut, from);
 
   if (annotated)
     done = add_video (a, from, caps, error);
@@ -540,7 +571,7 @@ prepare_files (Annotator *a, GError **error)
 static gboolean
 is_whole (const Annotator *a, GError **error)
 {
-  guint64 frames = a->result.frames;
+  guint64 frames = a->result.read;
   GstClockTime slack; // a container's idea of its length may be off by this
   GstClockTime last = MAX (a->last, a->position);
 
@@ -564,17 +595,21 @@ annotate (const AnnotateJob *job, AnnotateResult *result, GError **error)
   Annotator a = { .job = job, .duration = GST_CLOCK_TIME_NONE };
   PipelineWatch watch = { "annotating", on_progress, NULL, &a };
   gint64 begin = g_get_monotonic_time ();
-  gboolean done;
+  gboolean done, still;
 
+  if (job->only_moving)
+    a.cut = cut_new ();
   g_mutex_init (&a.lock);
   g_mutex_init (&a.build_lock);
   done = prepare_files (&a, error) && build (&a, error);
-  done =
-      done && pipeline_run (a.pipeline, &watch, error) && is_whole (&a, error);
+  done = done && pipeline_run (a.pipeline, &watch, error);
+  a.result.read = a.cut ? cut_frames (a.cut) : a.result.frames;
+  done = done && is_whole (&a, error);
+  still = done && a.result.frames == 0;
   if (done)
-    done = move_into_place (a.temporary, job->output, error) &&
+    done = (still || move_into_place (a.temporary, job->output, error)) &&
         move_into_place (a.temporary_detections, job->detections, error);
-  if (!done && a.temporary)
+  if ((!done || still) && a.temporary)
     g_unlink (a.temporary);
   if (!done && a.temporary_detections)
     g_unlink (a.temporary_detections);
@@ -582,6 +617,7 @@ annotate (const AnnotateJob *job, AnnotateResult *result, GError **error)
   *result = a.result;
   g_clear_object (&a.pipeline);
   g_clear_object (&a.mux);
+  g_clear_pointer (&a.cut, cut_free);
   g_free (a.temporary);
   g_free (a.temporary_detections);
   g_mutex_clear (&a.lock);

@@ -15,16 +15,19 @@ typedef struct
   int interval;     /**< run the network on every … frame, ≥ 1 */
   int threads;      /**< 0: as many as the processor allows */
   gboolean overlay;
+  gboolean only_moving; /**< leave out the stretches where nothing moves */
 } AnnotateJob;
 
 typedef struct
 {
-  guint64 frames, detections;
+  guint64 frames, detections; /**< that were written */
+  guint64 read;               /**< frames of the input */
   double seconds;
 } AnnotateResult;
 
 /** Does the job. Both files are written beside their names and renamed at the
- * end, so that a failure leaves nothing behind. */
+ * end, so that a failure leaves nothing behind. Where nothing moves there is no
+ * stretch to keep, and no video: frames is 0. */
 gboolean annotate (
     const AnnotateJob *job, AnnotateResult *result, GError **error);
 

@@ -11,7 +11,7 @@
 #include "qfuse.h"
 
 static char *output, *model, *detections;
-static gboolean no_overlay, json;
+static gboolean no_overlay, only_moving, json;
 static double threshold = -1;
 static int interval = 1, threads;
 
@@ -27,6 +27,10 @@ static const GOptionEntry entries[] = {
       "Write the detections as JSON Lines, one line a frame; a folder for "
       "several inputs",
       "FILE" },
+  { "only-moving", 0, 0, G_OPTION_ARG_NONE, &only_moving,
+      "Keep only the stretches where something moves, each with a second "
+      "before and after it",
+      NULL },
   { "no-overlay", 0, 0, G_OPTION_ARG_NONE, &no_overlay, "Draw nothing", NULL },
   { "threshold", 't', 0, G_OPTION_ARG_DOUBLE, &threshold,
       "Least score, 0 to 1 (default: the model's)", "SCORE" },
@@ -47,12 +51,17 @@ static const ToolOptions options = {
       "Runs a network on a video and writes the video with what was found "
       "drawn into it. Frames, their\ntimestamps, sound and subtitles are kept. "
       "Without -o only the detections are written. Ctrl-C stops\nand removes "
-      "what was begun; a file is there when it is whole.",
+      "what was begun; a file is there when it is whole.\n\n"
+      "With --only-moving the video plays the stretches with motion one after "
+      "another, with their sound and\nsubtitles. Frame numbers and times of "
+      "the detections are those of the input. Where nothing moves,\nno video "
+      "is written.",
   .examples =
       "  qfuse annotate street.mp4 -o street-boxes.mkv\n"
       "  qfuse annotate street.mp4 -m model.onnx -o boxes.mp4 --detections "
       "boxes.jsonl\n"
       "  qfuse annotate street.mp4 --detections boxes.jsonl\n"
+      "  qfuse annotate night.mkv -o moving.mkv --only-moving\n"
       "  qfuse annotate monday.mkv tuesday.mkv -o annotated/",
   .entries = entries,
 };
@@ -90,22 +99,31 @@ same_file (const char *a, const char *b)
 static void
 print_result (const AnnotateJob *job, const AnnotateResult *r, JsonBuilder *b)
 {
-  double rate = r->seconds > 0 ? (double) r->frames / r->seconds : 0;
+  double rate = r->seconds > 0 ? (double) r->read / r->seconds : 0;
 
+  if (job->output && r->frames == 0)
+    g_printerr (
+        "qfuse: %s: nothing moves in it, no video is written\n", job->input);
   if (!b) {
-    g_print ("%s: %" G_GUINT64_FORMAT " frames, %" G_GUINT64_FORMAT
+    g_autofree char *of = job->only_moving
+        ? g_strdup_printf (" of %" G_GUINT64_FORMAT, r->read)
+        : g_strdup ("");
+
+    g_print ("%s: %" G_GUINT64_FORMAT "%s frames, %" G_GUINT64_FORMAT
              " detections, %.1f s, %.1f frames/s\n",
-        job->output ? job->output : job->detections, r->frames, r->detections,
-        r->seconds, rate);
+        job->output ? job->output : job->detections, r->frames, of,
+        r->detections, r->seconds, rate);
     return;
   }
   json_builder_begin_object (b);
   tool_json_string (b, "input", job->input);
-  if (job->output)
+  if (job->output && r->frames > 0)
     tool_json_string (b, "output", job->output);
   if (job->detections)
     tool_json_string (b, "detections_file", job->detections);
   tool_json_int (b, "frames", (gint64) r->frames);
+  if (job->only_moving)
+    tool_json_int (b, "frames_read", (gint64) r->read);
   tool_json_int (b, "detections", (gint64) r->detections);
   tool_json_number (b, "seconds", r->seconds);
   tool_json_number (b, "frames_per_s", rate);
@@ -182,7 +200,7 @@ annotate_all (char **inputs, int n)
     g_autofree char *found =
         target_of (inputs[i], detections, detections_folder, ".jsonl");
     AnnotateJob job = { inputs[i], out, found, model, threshold, interval,
-      threads, !no_overlay };
+      threads, !no_overlay, only_moving };
     AnnotateResult result;
 
     if (!check_job (&job, &error) || !tool_init_gst (&error) ||
