@@ -216,6 +216,12 @@ gst_frame_diff_gate_take (GstFrameDiffGate *g, GstBuffer *buffer,
   }
 }
 
+void
+gst_frame_diff_gate_open (GstFrameDiffGate *g, GstBuffer *buffer)
+{
+  let_out (g, buffer);
+}
+
 GstBuffer *
 gst_frame_diff_gate_next (GstFrameDiffGate *g)
 {

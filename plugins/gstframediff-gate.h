@@ -29,6 +29,9 @@ void gst_frame_diff_gate_drop_held (GstFrameDiffGate *g);
 void gst_frame_diff_gate_take (GstFrameDiffGate *g, GstBuffer *buffer,
     GstClockTime time, gboolean moves, const GstFrameDiffValues *v);
 
+/** Takes the next frame while nothing is dropped: it comes out. */
+void gst_frame_diff_gate_open (GstFrameDiffGate *g, GstBuffer *buffer);
+
 /** The next frame that comes out, NULL: none. */
 GstBuffer *gst_frame_diff_gate_next (GstFrameDiffGate *g);
 

@@ -564,13 +564,16 @@ gst_frame_diff_generate_output (GstBaseTransform *trans, GstBuffer **out)
   if (*out)
     return GST_FLOW_OK;
   flow = GST_BASE_TRANSFORM_CLASS (parent_class)->generate_output (trans, out);
-  if (flow == GST_FLOW_OK && *out && self->values.drop_still) {
+  if (flow != GST_FLOW_OK || !*out)
+    return flow;
+  if (self->values.drop_still)
     gst_frame_diff_gate_take (self->gate, *out,
         gst_qf_stream_time (trans, *out),
         gst_frame_diff_motion_moves (self->motion), &self->values);
-    *out = gst_frame_diff_gate_next (self->gate);
-  }
-  return flow;
+  else
+    gst_frame_diff_gate_open (self->gate, *out);
+  *out = gst_frame_diff_gate_next (self->gate);
+  return GST_FLOW_OK;
 }
 
 /* --- object --------------------------------------------------------------- */

@@ -277,6 +277,9 @@ GST_START_TEST (test_while_playing)
   g_object_set (e, "drop-still", TRUE, NULL);
   push (h, &info, 140, 150, FALSE);
   check_nothing (h);
+  g_object_set (e, "drop-still", FALSE, NULL);
+  push (h, &info, 150, 155, FALSE);
+  check_passed (h, 150, 155, TRUE);
   gst_element_set_bus (e, NULL);
   gst_object_unref (bus);
   gst_object_unref (e);

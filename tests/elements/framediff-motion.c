@@ -654,6 +654,38 @@ GST_START_TEST (test_options)
 }
 GST_END_TEST;
 
+/* A camera's exposure step, up and down again, is no motion; what moves in the
+ * new light is. */
+GST_START_TEST (test_exposure_step)
+{
+  GstVideoInfo info;
+  GstHarness *h =
+      new_harness ("framediff output=planes post-messages=true", &info);
+  Ear ear;
+
+  listen (&ear, h);
+  warm_up (h, &info);
+  for (guint n = 0; n < 60; n++) {
+    GstBuffer *in = square (&info, n >= 40 && n < 45 ? 30 : -1, WARM + n);
+
+    if (n >= 10 && n < 50) {
+      GstMapInfo map;
+
+      fail_unless (gst_buffer_map (in, &map, GST_MAP_READWRITE));
+      for (guint i = 0; i < WIDTH * HEIGHT; i++)
+        map.data[i] = (guint8) MIN (map.data[i] * 5 / 4, 235);
+      gst_buffer_unmap (in, &map);
+    }
+    gst_buffer_unref (gst_harness_push_and_pull (h, in));
+    if (n == 40)
+      check_message (&ear, "start", WARM + n);
+    check_silence (&ear);
+  }
+  ear_clear (&ear);
+  gst_harness_teardown (h);
+}
+GST_END_TEST;
+
 static Suite *
 framediff_motion_suite (void)
 {
@@ -674,6 +706,7 @@ framediff_motion_suite (void)
   tcase_add_test (tc, test_ignore);
   tcase_add_test (tc, test_ignore_bad);
   tcase_add_test (tc, test_options);
+  tcase_add_test (tc, test_exposure_step);
   return s;
 }
 
