@@ -15,7 +15,10 @@
 #define BLOCK 16
 #define REACH QF_MOTION_CAMERA_REACH
 #define SIDE (2 * REACH + 1)
+#define PITCH (BLOCK + 2 * REACH)
 #define MAX_BLOCKS 96
+#define LOST 0.85 /* misfit of something else */
+#define TEXTURE 0.5
 #define LEAST_FIT 0.85 /* misfit of a shift, at most */
 #define LEAST_BLOCKS 4 /* that have to tell of a shift */
 
@@ -24,6 +27,7 @@ typedef struct
   int x, y;
   guint32 sad[SIDE * SIDE];
   guint32 least;
+  guint32 texture; /* |d| of the reference to itself a pixel beside */
 } Block;
 
 static guint32
@@ -33,9 +37,20 @@ block_distance (const guint8 *a, gssize a_stride, const guint8 *b)
 
   for (int y = 0; y < BLOCK; y++)
     for (int x = 0; x < BLOCK; x++)
-      sum += (guint32) abs (
-          a[(gssize) y * a_stride + x] - b[y * (BLOCK + 2 * REACH) + x]);
+      sum += (guint32) abs (a[(gssize) y * a_stride + x] - b[y * PITCH + x]);
   return sum;
+}
+
+/* The mean of the four |d| of a block of @ref to itself a pixel beside. */
+static guint32
+own_distance (const guint8 *ref)
+{
+  const guint8 *p = ref + REACH * PITCH + REACH;
+
+  return (block_distance (p, PITCH, p - 1) + block_distance (p, PITCH, p + 1) +
+             block_distance (p, PITCH, p - PITCH) +
+             block_distance (p, PITCH, p + PITCH)) /
+      4;
 }
 
 /* Sums of |d| at all shifts up to @reach. */
@@ -43,16 +58,13 @@ static void
 measure_block (Block *b, const QfMotionPast *past, const guint8 *luma,
     gssize stride, int reach)
 {
-  enum
-  {
-    PITCH = BLOCK + 2 * REACH
-  };
   guint8 ref[PITCH * PITCH];
 
   for (int y = REACH - reach; y < PITCH - REACH + reach; y++)
     for (int x = REACH - reach; x < PITCH - REACH + reach; x++)
       ref[y * PITCH + x] =
           qf_motion_past_at (past, b->x + x - REACH, b->y + y - REACH);
+  b->texture = own_distance (ref);
   b->least = G_MAXUINT32;
   for (int sy = -reach; sy <= reach; sy++)
     for (int sx = -reach; sx <= reach; sx++) {
@@ -115,24 +127,27 @@ compare_doubles (const void *p, const void *q)
   return (*a > *b) - (*a < *b);
 }
 
-/* Over blocks with texture: their |d| at a shift as a share of that one pixel
- * beside it. Well below a half: the reference fits; 1: it is of something else.
- */
+/* Over blocks that tell of a shift: their |d| at the one @at in units of that
+ * one pixel beside. Well below a half: the reference fits; 1: it is of
+ * something else. @n: those that have to tell, else 0. @texture: of the
+ * reference, at least; what moves before something plain tells nothing of the
+ * camera. */
 static double
-median_misfit (const Block *blocks, int n, int at, double noise)
+median_misfit (const Block *blocks, int n_blocks, int at, double texture,
+    double noise, int n)
 {
-  const double textured = BLOCK * BLOCK * 4 * MAX (noise, 1);
+  const double beside_least = BLOCK * BLOCK * 4 * MAX (noise, 1);
   double share[MAX_BLOCKS];
   int k = 0;
 
-  for (int i = 0; i < n; i++) {
+  for (int i = 0; i < n_blocks; i++) {
     const guint32 *d = blocks[i].sad + at;
     double beside = (d[-1] + d[1] + d[-SIDE] + d[SIDE]) / 4.0;
 
-    if (beside > textured)
+    if (beside > beside_least && blocks[i].texture > texture * beside_least)
       share[k++] = d[0] / beside;
   }
-  if (k < LEAST_BLOCKS)
+  if (k < MAX (n, LEAST_BLOCKS))
     return 0;
   qsort (share, (size_t) k, sizeof (double), compare_doubles);
   return share[k / 2];
@@ -140,7 +155,8 @@ median_misfit (const Block *blocks, int n, int at, double noise)
 
 gboolean
 qf_motion_camera (const QfMotionPast *past, const guint8 *luma, gssize stride,
-    const guint8 *counts, double noise, int *dx, int *dy, double *misfit)
+    const guint8 *counts, double noise, int *dx, int *dy, double *misfit,
+    gboolean *lost)
 {
   guint32 floor = (guint32) (BLOCK * BLOCK * MAX (noise, 1) * 0.5);
   const int none = REACH * SIDE + REACH;
@@ -149,20 +165,24 @@ qf_motion_camera (const QfMotionPast *past, const guint8 *luma, gssize stride,
 
   *dx = *dy = 0;
   *misfit = 0;
+  *lost = FALSE;
   n = place_blocks (blocks, past, counts);
   for (int reach = 1; reach <= REACH; reach += REACH - 1) {
     for (int i = 0; i < n; i++)
       measure_block (&blocks[i], past, luma, stride, reach);
     best = best_shift (blocks, n, reach, floor);
-    if (reach == 1)
-      *misfit = median_misfit (blocks, n, none, noise);
+    if (reach == 1) {
+      *misfit = median_misfit (blocks, n, none, TEXTURE, noise, n / 8);
+      *lost = *misfit > LOST ||
+          median_misfit (blocks, n, none, 0, noise, n / 2) > LOST;
+    }
     if (best == none)
       return FALSE;
   }
   /* a cut fits nowhere; beyond the reach it may fit better */
   if (abs (best % SIDE - REACH) == REACH ||
       abs (best / SIDE - REACH) == REACH ||
-      median_misfit (blocks, n, best, noise) > LEAST_FIT)
+      median_misfit (blocks, n, best, TEXTURE, noise, 0) > LEAST_FIT)
     return FALSE;
   for (int i = 0; i < n; i++) {
     guint32 with = blocks[i].sad[best] + floor;

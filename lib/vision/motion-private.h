@@ -179,7 +179,7 @@ gboolean qf_motion_light (const QfMotionPast *past, const guint8 *luma,
  * shift: 0: well, about 0.5: by half a pixel, 1: not at all. */
 gboolean qf_motion_camera (const QfMotionPast *past, const guint8 *luma,
     gssize stride, const guint8 *counts, double noise, int *dx, int *dy,
-    double *misfit);
+    double *misfit, gboolean *lost);
 
 /* --- motion-blobs.c ------------------------------------------------------- */
 

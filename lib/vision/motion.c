@@ -13,10 +13,10 @@
 
 /* camera */
 #define UNFIT 0.5 /* misfit over this: it trembles */
-#define LOST 0.85 /* misfit over this for as many pictures: it is elsewhere */
 #define LOST_PICTURES 3
-#define LEAST_GAIN 0.6 /* with less light than that, a fit would be by chance  \
-                        */
+#define LEAST_GAIN                                                             \
+  0.6 /* with less light than that, a fit would be by chance                   \
+       */
 #define SECOND G_GINT64_CONSTANT (1000000000)
 #define UNSTEADY (2 * SECOND) /* after a camera turned */
 #define UNTIMED_PICTURE (SECOND / 25)
@@ -491,17 +491,17 @@ follow_camera (QfMotion *m, const guint8 *luma, gssize stride)
   QfMotionBackground *b = &m->past.background;
   double misfit;
   int dx, dy;
-  gboolean turned;
+  gboolean turned, lost;
 
   if (m->o.reference != QF_MOTION_BACKGROUND || m->o.learning_rate <= 0)
     return FALSE;
   turned = qf_motion_camera (&m->past, luma, stride, m->counts,
-      qf_motion_noise_sigma (&m->noise), &dx, &dy, &misfit);
+      qf_motion_noise_sigma (&m->noise), &dx, &dy, &misfit, &lost);
   if (turned)
     qf_motion_background_shift (b, dx, dy, luma, stride);
   if (turned || misfit > UNFIT)
     m->turned = m->clock;
-  m->lost = !turned && misfit > LOST ? m->lost + 1 : 0;
+  m->lost = !turned && lost ? m->lost + 1 : 0;
   b->hurry = m->turned >= 0 && m->clock - m->turned <= UNSTEADY;
   return turned;
 }
@@ -551,11 +551,30 @@ least_speck (const QfMotion *m)
                         : LEAST_SPECK;
 }
 
-/* Appends small things that move to the @n blobs; returns how many there are
- * then. */
-static int
-find_small (QfMotion *m, const guint8 *luma, gssize stride, int n)
+/* What differs in the box of a speck that counts moves. Returns the pixels that
+ * did not before. */
+static gsize
+add_to_mask (QfMotion *m, const QfMotionBlob *b)
 {
+  gsize added = 0;
+
+  for (int y = b->y; y < b->y + b->h; y++) {
+    guint8 *mask = m->mask + (gsize) y * m->width;
+    const guint8 *off = m->off + (gsize) y * m->width;
+
+    for (int x = b->x; x < b->x + b->w; x++) {
+      added += off[x] & ~mask[x] & 1;
+      mask[x] |= off[x];
+    }
+  }
+  return added;
+}
+
+/* Appends small things that move to the blobs. */
+static void
+find_small (QfMotion *m, const guint8 *luma, gssize stride, QfMotionResult *r)
+{
+  const int n = r->n_blobs;
   const QfMotionOptions o = { .join = SPECK_JOIN };
   gboolean unsteady = m->past.background.hurry;
   QfMotionBlob *b = m->small.blobs, *out = m->blobs.blobs + n;
@@ -567,9 +586,10 @@ find_small (QfMotion *m, const guint8 *luma, gssize stride, int n)
         (unsteady ? stands_out (m, luma, stride, &b[i])
                   : b[i].area < large_area (m)))
       b[k++] = b[i];
-  return n +
-      qf_motion_specks_follow (
-          &m->specks, b, k, &m->grid, out, QF_MOTION_MAX_BLOBS - n);
+  r->n_blobs += qf_motion_specks_follow (
+      &m->specks, b, k, &m->grid, out, QF_MOTION_MAX_BLOBS - n);
+  for (int i = n; i < r->n_blobs; i++)
+    r->changed += add_to_mask (m, &r->blobs[i]);
 }
 
 static void
@@ -611,7 +631,7 @@ find (QfMotion *m, const guint8 *luma, gssize stride, QfMotionResult *r)
   r->n_blobs = qf_motion_blobs_find (&m->blobs, m->mask, &m->o, large_area (m));
   learn_scale (m, r->n_blobs);
   if (m->o.min_area == 0)
-    r->n_blobs = find_small (m, luma, stride, r->n_blobs);
+    find_small (m, luma, stride, r);
 }
 
 void

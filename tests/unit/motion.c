@@ -521,6 +521,187 @@ test_shadow (void)
     }
 }
 
+static gboolean
+holds (const QfMotionBlob *b, int x, int y)
+{
+  return x >= b->x && x < b->x + b->w && y >= b->y && y < b->y + b->h;
+}
+
+/* Fifteen pixels before a noisy sky, brighter or (less than a shadow) darker:
+ * found nearly all the way, and nothing else. */
+static void
+test_speck (void)
+{
+  static const int levels[] = { 140, 97 };
+
+  for (guint k = 0; k < G_N_ELEMENTS (levels); k++) {
+    QfMotionOptions o = QF_MOTION_OPTIONS_INIT;
+    g_autoptr (QfMotion) m = make (&o, W, H);
+    QfRng rng = { 8 };
+    int found = 0;
+
+    for (int f = 0; f < 100; f++) {
+      guint8 p[W * H];
+      int x = 10 + (f - 40) * 2, y = 60 - (f - 40) / 2;
+      QfMotionResult r;
+
+      memset (p, 120, sizeof p);
+      if (f >= 40) {
+        draw_square (p, W, H, x, y, 4, (guint8) levels[k]);
+        p[y * W + x] = 120;
+      }
+      add_noise (p, W * H, 1.5, &rng);
+      qf_motion_push (m, p, W, f * 40 * MS, &r);
+      for (int i = 0; i < r.n_blobs; i++) {
+        g_assert_true (holds (&r.blobs[i], x + 2, y + 2));
+        g_assert_cmpint (r.blobs[i].area, <=, 24);
+        g_assert_cmpint (r.mask[(y + 2) * W + x + 2], ==, 255);
+      }
+      found += r.n_blobs;
+    }
+    g_assert_cmpint (found, >=, 55);
+    g_assert_cmpint (found, <=, 60);
+  }
+}
+
+/* Dots that blink at places of their own do not move. */
+static void
+test_flicker_in_place (void)
+{
+  QfMotionOptions o = QF_MOTION_OPTIONS_INIT;
+  g_autoptr (QfMotion) m = make (&o, W, H);
+  QfRng rng = { 4 };
+
+  for (int f = 0; f < 150; f++) {
+    guint8 p[W * H];
+    QfMotionResult r;
+
+    memset (p, 120, sizeof p);
+    for (int k = 0; k < 12 && f > 30; k++)
+      if (qf_rng_below (&rng, 3) == 0)
+        draw_square (p, W, H, 10 + k % 4 * 40, 20 + k / 4 * 40, 4, 160);
+    qf_motion_push (m, p, W, f * 40 * MS, &r);
+    g_assert_cmpint (r.n_blobs, ==, 0);
+  }
+}
+
+/* Somebody walks; the shadow on the ground beside is no part and nothing of its
+ * own, not even where a gap parts it. */
+static void
+test_shadow_of_somebody (void)
+{
+  for (int gap = 0; gap < 6; gap += 3) {
+    QfMotionOptions o = QF_MOTION_OPTIONS_INIT;
+    g_autoptr (QfMotion) m = make (&o, W, H);
+    QfRng rng = { 6 };
+
+    for (int f = 0; f < 180; f++) {
+      guint8 p[W * H];
+      int x0 = (f - 120) * 2;
+      QfMotionResult r;
+
+      memset (p, 150, sizeof p);
+      if (f >= 120) {
+        draw_square (p, W, H, x0, 30, 16, 60);
+        draw_square (p, W, H, x0, 46, 16, 60);
+        draw_square (p, W, H, x0 + 16 + gap, 56, 6, 125); /* a small shadow */
+        draw_square (p, W, H, x0 + 22 + gap, 54, 8, 125);
+      }
+      add_noise (p, W * H, 1.5, &rng);
+      qf_motion_push (m, p, W, f * 40 * MS, &r);
+      g_assert_cmpint (r.n_blobs, ==, f >= 120);
+      if (f >= 120)
+        assert_box (r.blobs, x0, 30, 16, 32);
+    }
+  }
+}
+
+/* A window of a larger scene of patches, @x and @y in quarters of a pixel. */
+static void
+draw_window (guint8 *p, const guint8 *big, int pitch, int x, int y)
+{
+  const int fx = x & 3, fy = y & 3;
+  const guint8 *b = big + (y >> 2) * pitch + (x >> 2);
+
+  for (int i = 0; i < H; i++)
+    for (int k = 0; k < W; k++) {
+      const guint8 *q = b + i * pitch + k;
+      int v = (4 - fy) * ((4 - fx) * q[0] + fx * q[1]) +
+          fy * ((4 - fx) * q[pitch] + fx * q[pitch + 1]);
+
+      p[i * W + k] = (guint8) (v / 16);
+    }
+}
+
+/* The camera turns, or trembles: the scene does not move, something bright
+ * does. */
+static void
+test_camera (void)
+{
+  enum
+  {
+    PITCH = W + 260
+  };
+  g_autofree guint8 *big = g_malloc (PITCH * (H + 40));
+  QfRng rng = { 21 };
+
+  for (int y = 0; y < H + 40; y += 5)
+    for (int x = 0; x < PITCH; x += 5) {
+      guint8 v = (guint8) (40 + qf_rng_below (&rng, 120));
+
+      for (int k = 0; k < 25; k++)
+        if (x + k % 5 < PITCH)
+          big[(y + k / 5) * PITCH + x + k % 5] = v;
+    }
+  for (int tremble = 0; tremble < 2; tremble++) {
+    QfMotionOptions o = QF_MOTION_OPTIONS_INIT;
+    g_autoptr (QfMotion) m = make (&o, W, H);
+    int wrong = 0, found = 0;
+
+    for (int f = 0; f < 100; f++) {
+      guint8 p[W * H];
+      int x = tremble ? 40 + (int) qf_rng_below (&rng, 4) : f * 5, y0 = 30;
+      QfMotionResult r;
+
+      draw_window (p, big, PITCH, x, tremble ? 30 + f % 3 : 60 - f / 4);
+      if (f >= 50)
+        draw_square (p, W, H, 20 + (f - 50) * 2, y0, 12, 230);
+      qf_motion_push (m, p, W, f * 40 * MS, &r);
+      for (int i = 0; i < r.n_blobs; i++)
+        if (f >= 50 && holds (&r.blobs[i], 26 + (f - 50) * 2, y0 + 6))
+          found++;
+        else
+          wrong++;
+    }
+    g_test_message ("tremble %d: %d wrong, %d found", tremble, wrong, found);
+    g_assert_cmpint (wrong, <=, tremble ? 25 : 5);
+    g_assert_cmpint (found, >=, tremble ? 38 : 48);
+  }
+}
+
+/* Something that fills a fifth of a plain picture is no cut and no camera. */
+static void
+test_something_huge (void)
+{
+  QfMotionOptions o = QF_MOTION_OPTIONS_INIT;
+  g_autoptr (QfMotion) m = make (&o, W, H);
+  QfRng rng = { 2 };
+
+  for (int f = 0; f < 60; f++) {
+    guint8 p[W * H];
+    QfMotionResult r;
+
+    memset (p, 100, sizeof p);
+    if (f >= 20)
+      draw_square (p, W, H, f - 20, 20, 64, 180);
+    add_noise (p, W * H, 1.5, &rng);
+    qf_motion_push (m, p, W, f * 40 * MS, &r);
+    g_assert_cmpint (r.n_blobs, ==, f >= 20);
+    if (f >= 20)
+      assert_box (r.blobs, f - 20, 20, 64, 64);
+  }
+}
+
 /* One setting from day to night: nothing found in noise, the estimate right, a
  * square seen above it. */
 static void
@@ -973,6 +1154,11 @@ main (int argc, char **argv)
   g_test_add_func ("/motion/background", test_background);
   g_test_add_func ("/motion/first-picture", test_first_picture);
   g_test_add_func ("/motion/shadow", test_shadow);
+  g_test_add_func ("/motion/speck", test_speck);
+  g_test_add_func ("/motion/flicker-in-place", test_flicker_in_place);
+  g_test_add_func ("/motion/shadow-of-somebody", test_shadow_of_somebody);
+  g_test_add_func ("/motion/camera", test_camera);
+  g_test_add_func ("/motion/something-huge", test_something_huge);
   g_test_add_func ("/motion/noise", test_noise);
   g_test_add_func ("/motion/exposure", test_exposure);
   g_test_add_func ("/motion/drift-and-flicker", test_drift_and_flicker);
