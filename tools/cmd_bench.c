@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "bench_clip.h"
 #include "progress.h"
 #include "qfuse.h"
 
@@ -12,6 +13,7 @@ static gboolean json, layers;
 static int threads;
 static int runs;
 static double seconds = 2;
+static char *clip;
 
 static const GOptionEntry entries[] = {
   { "threads", 't', 0, G_OPTION_ARG_INT, &threads,
@@ -23,6 +25,10 @@ static const GOptionEntry entries[] = {
       "Time to measure for (default 2)", "S" },
   { "layers", 'l', 0, G_OPTION_ARG_NONE, &layers, "Time every layer too",
       NULL },
+  { "clip", 'c', 0, G_OPTION_ARG_FILENAME, &clip,
+      "On the planes of this video, all of its pictures: everything computed "
+      "against only what moves",
+      "CLIP" },
   { "json", 0, 0, G_OPTION_ARG_NONE, &json, "Print one JSON object", NULL },
   { NULL }
 };
@@ -35,7 +41,8 @@ static const ToolOptions options = {
              "input. GMAC/s are from the median.",
   .examples = "  qfuse bench models/pedestrian.onnx\n"
               "  qfuse bench --threads 1 --layers models/pedestrian.onnx\n"
-              "  qfuse bench --json models/pedestrian.onnx",
+              "  qfuse bench --json models/pedestrian.onnx\n"
+              "  qfuse bench --clip vtest.avi model.onnx",
   .entries = entries,
 };
 
@@ -172,6 +179,65 @@ print_object (const QfEngine *engine, const Times *t, gint64 macs,
   tool_print_json (b);
 }
 
+static double
+share (double part, double whole)
+{
+  return whole > 0 ? part / whole : 1;
+}
+
+static void
+print_clip_text (const BenchClip *c)
+{
+  g_print (
+      "%d pictures: everything %.3f ms, only where something moves %.3f "
+      "ms a picture\n"
+      "share of time %.4f, of multiply-accumulates %.4f; %" G_GUINT64_FORMAT
+      " bytes differ\n",
+      c->pictures, c->all_ms / c->pictures, c->sparse_ms / c->pictures,
+      share (c->sparse_ms, c->all_ms), c->macs, c->differ);
+  if (c->still > 0)
+    g_print ("on %d still pictures share of time %.4f\n", c->still,
+        share (c->still_sparse_ms, c->still_all_ms));
+}
+
+static void
+print_clip_object (const BenchClip *c)
+{
+  g_autoptr (JsonBuilder) b = json_builder_new ();
+
+  json_builder_begin_object (b);
+  tool_json_int (b, "pictures", c->pictures);
+  tool_json_int (b, "still", c->still);
+  tool_json_number (b, "whole_ms", c->all_ms / c->pictures);
+  tool_json_number (b, "sparse_ms", c->sparse_ms / c->pictures);
+  tool_json_number (b, "time_share", share (c->sparse_ms, c->all_ms));
+  tool_json_number (b, "mac_share", c->macs);
+  tool_json_number (
+      b, "still_time_share", share (c->still_sparse_ms, c->still_all_ms));
+  tool_json_int (b, "bytes_differ", (gint64) c->differ);
+  tool_json_string (b, "isa", qf_engine_isa ());
+  json_builder_end_object (b);
+  tool_print_json (b);
+}
+
+static int
+bench_on_clip (QfModel *model)
+{
+  GError *error = NULL;
+  BenchClip result;
+
+  if (!tool_check_input (clip, &error) || !tool_init_gst (&error) ||
+      !bench_clip (model, threads, clip, &result, &error))
+    return tool_fail_error (error);
+  if (json)
+    print_clip_object (&result);
+  else
+    print_clip_text (&result);
+  return result.differ == 0
+      ? TOOL_DONE
+      : tool_fail ("computing only where something moves gave other bytes");
+}
+
 int
 cmd_bench (int argc, char **argv)
 {
@@ -190,6 +256,8 @@ cmd_bench (int argc, char **argv)
   if (threads < 0 || runs < 0 || !(seconds >= 0))
     return tool_usage ("bench", "--threads, --runs and --seconds are ≥ 0");
   model = qf_model_load (argv[1], &error);
+  if (model && clip)
+    return bench_on_clip (model);
   if (model)
     engine = qf_engine_new (model, threads, &error);
   if (!engine)
