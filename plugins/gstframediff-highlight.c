@@ -34,10 +34,11 @@ mix_deep_row (guint8 *p, const guint8 *mask, gint width, const Mix *m)
 {
   for (gint x = 0; x < width; x++, p += m->step) {
     guint to = mask[x] ? m->moving : m->still;
-    guint v = (guint) GST_READ_UINT16_LE (p) >> m->shift;
+    guint v = (guint) (p[0] | p[1] << 8) >> m->shift;
 
-    v = mask[x] && m->cover ? to : (v + to + 1) >> 1;
-    GST_WRITE_UINT16_LE (p, v << m->shift);
+    v = (mask[x] && m->cover ? to : (v + to + 1) >> 1) << m->shift;
+    p[0] = (guint8) v;
+    p[1] = (guint8) (v >> 8);
   }
 }
 

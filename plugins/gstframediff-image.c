@@ -50,6 +50,14 @@ gst_frame_diff_image_forget (GstFrameDiffImage *d)
     qf_image_diff_reset (d->diff);
 }
 
+/* At any address. */
+static inline void
+write_16 (guint8 *p, guint v)
+{
+  p[0] = (guint8) v;
+  p[1] = (guint8) (v >> 8);
+}
+
 static gboolean
 is_deep (const GstVideoFrame *frame)
 {
@@ -109,7 +117,7 @@ gather_row (gpointer user, gint y, guint8 *scratch)
 
   if (is_deep (rows->frame))
     for (gint x = 0; x < rows->r.w; x++)
-      ((guint16 *) scratch)[x] = GST_READ_UINT16_LE (p + 2 * x);
+      ((guint16 *) scratch)[x] = (guint16) (p[2 * x] | p[2 * x + 1] << 8);
   else if (GST_VIDEO_INFO_IS_RGB (&rows->frame->info))
     qf_image_luma (&rows->image, y, 1, scratch, rows->r.w);
   else
@@ -138,7 +146,7 @@ scatter_row (gpointer user, gint y, guint8 *row)
 
   if (is_deep (rows->frame))
     for (gint x = 0; x < rows->r.w; x++)
-      GST_WRITE_UINT16_LE (to + 2 * x, ((guint16 *) row)[x]);
+      write_16 (to + 2 * x, ((guint16 *) row)[x]);
   else if (GST_VIDEO_INFO_IS_RGB (&rows->frame->info))
     write_rgb_row (rows, to, row);
   else
@@ -186,7 +194,7 @@ write_chroma_plane (GstVideoFrame *frame, guint c)
       memset (to, (gint) neutral, (gsize) row);
     else
       for (gint x = 0; x < row; x += 2)
-        GST_WRITE_UINT16_LE (to + x, neutral);
+        write_16 (to + x, neutral);
   }
 }
 

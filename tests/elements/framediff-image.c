@@ -134,8 +134,10 @@ lay_out (const GstVideoInfo *info, GstBuffer *frame, Layout layout)
   switch (layout) {
     case PADDED:
       return test_frame_padded (info, frame, 24, 16);
-    case ODD_PADDED: /* nothing is aligned */
-      return test_frame_padded (info, frame, 13, 7);
+    case ODD_PADDED: /* nothing is aligned, but 16 bits to 2 */
+      return GST_VIDEO_INFO_COMP_DEPTH (info, 0) > 8
+          ? test_frame_padded (info, frame, 14, 6)
+          : test_frame_padded (info, frame, 13, 7);
     case CROPPED:
       return test_frame_cropped (info, frame, 6, 4);
     default:
