@@ -2,12 +2,19 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * Usage: test-kernels TIER [SEED], or test-kernels TIER --bench [PART],
- * which times convolutions (with PART in their names). The list of kernels is the library's own: a
- * kernel without a check does not compile here. */
+ * which times convolutions (with PART in their names). The list of kernels is
+ * the library's own: a kernel without a check does not compile here. */
 #include "check.h"
 #include "kernels/kernel-list.h"
 
 #include <time.h>
+
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(p, n) ((void) (p), (void) (n))
+#define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void) (p), (void) (n))
+#endif
 
 /* The check that covers a kernel. */
 #define CHECK_conv_s8_packed_size check_conv
@@ -80,6 +87,8 @@ check_alloc (QfRng *rng, size_t size)
   h->seed = qf_rng_next (rng);
   guard_bytes (h, p + sizeof *h);
   guard_bytes (h, p + sizeof *h + GUARD + size);
+  ASAN_POISON_MEMORY_REGION (p + sizeof *h, GUARD);
+  ASAN_POISON_MEMORY_REGION (p + sizeof *h + GUARD + size, GUARD);
   return p + sizeof *h + GUARD;
 }
 
@@ -90,6 +99,8 @@ check_free (void *ptr, const char *what)
   Header *h = (Header *) (p - GUARD - sizeof *h);
   int ok;
 
+  ASAN_UNPOISON_MEMORY_REGION (p - GUARD, GUARD);
+  ASAN_UNPOISON_MEMORY_REGION (p + h->size, GUARD);
   guard_bytes (h, guard);
   ok = memcmp (guard, p - GUARD, GUARD) == 0 &&
       memcmp (guard, p + h->size, GUARD) == 0;

@@ -61,3 +61,17 @@ qf_codes_avx2 (const QfCodesAvx2 *k, __m256i a, __m256i b, __m256i c, __m256i d)
   y = _mm256_min_epu8 (_mm256_max_epu8 (y, k->lo), k->hi);
   return _mm256_permutevar8x32_epi32 (y, order);
 }
+
+/* The four quarters of @v, 8 bytes each, to @y and on every @step bytes. */
+static inline void
+qf_store_quarters (uint8_t *y, size_t step, __m256i v)
+{
+  __m128i low = _mm256_castsi256_si128 (v);
+  __m128i high = _mm256_extracti128_si256 (v, 1);
+
+  _mm_storel_epi64 ((__m128i *) y, low);
+  _mm_storel_epi64 ((__m128i *) (y + step), _mm_unpackhi_epi64 (low, low));
+  _mm_storel_epi64 ((__m128i *) (y + 2 * step), high);
+  _mm_storel_epi64 (
+      (__m128i *) (y + 3 * step), _mm_unpackhi_epi64 (high, high));
+}

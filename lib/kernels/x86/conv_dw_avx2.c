@@ -247,13 +247,7 @@ put (const QfConvOut *out, const QfCodesAvx2 *k, __m256 mult,
     v[i] = qf_scale_avx2 (sums[i], mult);
   codes = qf_codes_avx2 (k, v[0], v[1], v[2], v[3]);
   if (n == 4) {
-    __m128i low = _mm256_castsi256_si128 (codes);
-    __m128i high = _mm256_extracti128_si256 (codes, 1);
-
-    _mm_storel_epi64 ((__m128i *) y, low);
-    _mm_storeh_pd ((double *) (y + step), _mm_castsi128_pd (low));
-    _mm_storel_epi64 ((__m128i *) (y + 2 * step), high);
-    _mm_storeh_pd ((double *) (y + 3 * step), _mm_castsi128_pd (high));
+    qf_store_quarters (y, step, codes);
     return;
   }
   _mm256_storeu_si256 ((__m256i *) eight, codes);

@@ -134,14 +134,7 @@ qf_wino_store_avx2 (const QfCodesAvx2 *k, const __m256i *sums,
     v[i] = qf_scale_avx2 (_mm256_add_epi32 (sums[i], b), f);
   codes = qf_codes_avx2 (k, v[0], v[1], v[2], v[3]);
   if (n == 4 && channels == 8) {
-    __m128i low = _mm256_castsi256_si128 (codes);
-    __m128i high = _mm256_extracti128_si256 (codes, 1);
-
-    _mm_storel_epi64 ((__m128i *) y, low);
-    _mm_storel_epi64 ((__m128i *) (y + step), _mm_unpackhi_epi64 (low, low));
-    _mm_storel_epi64 ((__m128i *) (y + 2 * step), high);
-    _mm_storel_epi64 (
-        (__m128i *) (y + 3 * step), _mm_unpackhi_epi64 (high, high));
+    qf_store_quarters (y, step, codes);
     return;
   }
   _mm256_storeu_si256 ((__m256i *) some, codes);
