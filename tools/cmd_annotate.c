@@ -53,9 +53,8 @@ static const ToolOptions options = {
       "Without -o only the detections are written. Ctrl-C stops\nand removes "
       "what was begun; a file is there when it is whole.\n\n"
       "With --only-moving the video plays the stretches with motion one after "
-      "another, with their sound and\nsubtitles. Frame numbers and times of "
-      "the detections are those of the input. Where nothing moves,\nno video "
-      "is written.",
+      "another, with their sound.\nFrame numbers and times of the detections "
+      "are those of the input. Where nothing moves, no video is\nwritten.",
   .examples =
       "  qfuse annotate street.mp4 -o street-boxes.mkv\n"
       "  qfuse annotate street.mp4 -m model.onnx -o boxes.mp4 --detections "
