@@ -387,8 +387,9 @@ install_training (GObjectClass *klass, const GstQfTrainSettings *d)
           d->learning_rate, FLAGS));
   g_object_class_install_property (klass, PROP_SEED,
       g_param_spec_uint64 ("seed", "Seed",
-          "The same seed and stream give the same file", 0, G_MAXUINT64,
-          d->seed, FLAGS));
+          "The same seed and stream give the same file, if minutes cuts nothing "
+          "short",
+          0, G_MAXUINT64, d->seed, FLAGS));
   g_object_class_install_property (klass, PROP_THREADS,
       g_param_spec_int ("threads", "Threads",
           "Threads that train; 0: as many as the processor runs at once", 0,

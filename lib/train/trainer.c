@@ -215,13 +215,14 @@ train_step (QfTrainer *t, int first, int n, double rate, QfLoss *loss)
   qf_net_sgd (t->net, rate, t->o.momentum, t->o.weight_decay);
 }
 
-/* Share of the training that is over, by steps or by time. */
+/* Share of the training that is over, by steps or by time. The first step is at
+ * 0: where time suffices, the clock must not change what is learned. */
 static double
 progress (const QfTrainer *t)
 {
   double p = (double) t->step / (double) t->total;
 
-  if (t->o.minutes > 0)
+  if (t->o.minutes > 0 && t->step > 0)
     p = MAX (p, (double) (g_get_monotonic_time () - t->start_time)
         / (t->o.minutes * 60e6));
   return MIN (p, 1.0);

@@ -58,8 +58,8 @@ trainer (const QfTrainOptions *o, QfModel *start, int train, int validation)
     qf_trainer_add (t, picture, &box, 1, -1, i >= train);
   }
   g_assert_cmpint (qf_trainer_n_samples (t, FALSE), ==, train);
-  g_assert_cmpuint (qf_trainer_bytes (t), ==,
-      (gsize) (train + validation) * SIZE * SIZE);
+  g_assert_cmpuint (
+      qf_trainer_bytes (t), ==, (gsize) (train + validation) * SIZE * SIZE);
   return t;
 }
 
@@ -98,8 +98,8 @@ test_learns (void)
   options (&o);
   o.epochs = 20;
   bytes = train_to_bytes (&o, NULL, &last);
-  g_test_message ("AP50 %.3f, F1 %.3f, loss %.3f", last.ap50, last.best_f1,
-      last.loss);
+  g_test_message (
+      "AP50 %.3f, F1 %.3f, loss %.3f", last.ap50, last.best_f1, last.loss);
   g_assert_cmpint (last.epoch, ==, 20);
   g_assert_true (last.frozen);
   g_assert_cmpfloat (last.ap50, >=, 0.9);
@@ -236,6 +236,39 @@ test_cancel (void)
   g_clear_error (&error);
 }
 
+static gboolean
+first_rate (QfTrainer *t, const QfTrainReport *r, gpointer user_data)
+{
+  *(double *) user_data = r->learning_rate;
+  return FALSE;
+}
+
+/* The first step is the same however little time there is, so that the clock
+ * changes nothing where time suffices. */
+static void
+test_clock (void)
+{
+  double untimed = 0;
+
+  for (int i = 0; i < 4; i++) {
+    QfTrainOptions o;
+    g_autoptr (QfTrainer) t = NULL;
+    GError *error = NULL;
+    double rate = -1;
+
+    options (&o);
+    o.minutes = i == 0 ? 0 : 1e-4;
+    t = trainer (&o, NULL, 64, 0);
+    g_assert_false (qf_trainer_run (t, first_rate, &rate, &error));
+    g_assert_error (error, QF_ERROR, QF_ERROR_CANCELLED);
+    g_clear_error (&error);
+    if (i == 0)
+      untimed = rate;
+    g_assert_cmpfloat (rate, >, 0);
+    g_assert_cmpfloat (rate, ==, untimed);
+  }
+}
+
 static void
 test_bad_options (void)
 {
@@ -310,11 +343,12 @@ main (int argc, char **argv)
   g_test_add_func ("/train/trainer/learns", test_learns);
   g_test_add_func ("/train/trainer/threads", test_threads);
   g_test_add_func ("/train/trainer/start-model", test_start_model);
-  g_test_add_func ("/train/trainer/start-model-must-fit",
-      test_start_model_must_fit);
+  g_test_add_func (
+      "/train/trainer/start-model-must-fit", test_start_model_must_fit);
   g_test_add_func ("/train/trainer/nothing-to-learn", test_nothing_to_learn);
   g_test_add_func ("/train/trainer/divergence", test_divergence);
   g_test_add_func ("/train/trainer/cancel", test_cancel);
+  g_test_add_func ("/train/trainer/clock", test_clock);
   g_test_add_func ("/train/trainer/bad-options", test_bad_options);
   g_test_add_func ("/train/trainer/bad-boxes", test_bad_boxes);
   return g_test_run ();
