@@ -6,8 +6,9 @@
  * @title: qfuseoverlay
  * @short_description: draws detections, actions and ground truth
  *
- * Draws the boxes of a frame's detections with their names, object numbers and
- * scores, and the frame's action in its left top corner. Lines lie inside the
+ * Draws the boxes of a frame's detections (and other regions of interest, such
+ * as framediff's) with their names, object numbers and scores, and the frame's
+ * action in its left top corner. Lines lie inside the
  * box: their outer edge is the box's. Ground truth is drawn dashed, with its
  * name below. A frame with nothing to draw passes without a copy.
  *
@@ -16,6 +17,11 @@
  * gst-launch-1.0 filesrc location=vtest.avi ! decodebin ! qfusedetect
  * model-file=pedestrian.onnx ! qfuseoverlay ! videoconvert ! autovideosink
  * ]| Shows the people that a network finds.
+ * |[
+ * gst-launch-1.0 filesrc location=vtest.avi ! decodebin ! videoconvert !
+ * framediff output=planes attach-regions=true ! qfuseoverlay show-scores=false
+ * ! videoconvert ! autovideosink
+ * ]| Shows what moves, without a network.
  */
 #include "gstqfuseoverlay.h"
 

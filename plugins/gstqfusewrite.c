@@ -27,6 +27,11 @@
  * gst-launch-1.0 filesrc location=vtest.avi ! decodebin ! qfusedetect
  * model-file=pedestrian.onnx ! qfusewrite location=found.jsonl ! fakesink
  * ]| Writes the people of a recording to found.jsonl.
+ * |[
+ * gst-launch-1.0 filesrc location=vtest.avi ! decodebin ! videoconvert !
+ * framediff output=planes attach-regions=true ! qfusewrite
+ * location=moving.jsonl ! fakesink
+ * ]| Writes what moves, without a network.
  */
 #include "gstqfusewrite.h"
 
