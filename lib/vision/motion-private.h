@@ -170,6 +170,32 @@ gboolean qf_motion_light (const QfMotionPast *past, const guint8 *luma,
     gssize stride, const guint8 *counts, double noise, double *gain,
     double *offset);
 
+/* --- motion-reduce.c ------------------------------------------------------ */
+
+typedef struct
+{
+  int k; /* 1: as it is */
+  int width, height, to_width, to_height;
+  guint16 *sums; /* [width] */
+  guint8 *luma;  /* [to_height][to_width] */
+  guint8 *mask;  /* [height][width] */
+  gboolean any;  /* moves in it */
+} QfMotionReduce;
+
+/** 1, or how many times smaller a picture is analysed if it may be. */
+int qf_motion_reduction (int width, int height, gboolean reduce);
+void qf_motion_reduce_init (
+    QfMotionReduce *r, int width, int height, gboolean reduce);
+void qf_motion_reduce_clear (QfMotionReduce *r);
+/** The picture made smaller. */
+const guint8 *qf_motion_reduce (
+    QfMotionReduce *r, const guint8 *luma, gssize stride);
+/** The mask made larger again. @any: there is something in it. */
+const guint8 *qf_motion_reduce_mask (
+    QfMotionReduce *r, const guint8 *mask, gboolean any);
+/** A blob in pixels of the whole picture. */
+void qf_motion_reduce_blob (const QfMotionReduce *r, QfMotionBlob *b);
+
 /* --- motion-camera.c ------------------------------------------------------ */
 
 #define QF_MOTION_CAMERA_REACH 7

@@ -23,9 +23,10 @@
 
 struct _QfMotion
 {
-  QfMotionOptions o;
+  QfMotionOptions o, small_o; /* as given; lengths of the reduced picture */
   QfPolygons *ignore;
-  int width, height; /* 0: no size yet */
+  QfMotionReduce reduce;
+  int width, height; /* as analysed; 0: no size yet */
   QfMotionGrid grid;
   QfMotionPast past;
   QfMotionNoise noise;
@@ -106,6 +107,7 @@ qf_motion_new (const QfMotionOptions *options, GError **error)
     return NULL;
   m = g_new0 (QfMotion, 1);
   m->o = *options;
+  m->reduce.k = 1;
   qf_motion_reset (m);
   return m;
 }
@@ -115,6 +117,7 @@ clear_size (QfMotion *m)
 {
   if (m->width == 0)
     return;
+  qf_motion_reduce_clear (&m->reduce);
   qf_motion_past_clear (&m->past);
   qf_motion_noise_clear (&m->noise);
   qf_motion_blobs_clear (&m->blobs);
@@ -137,6 +140,17 @@ qf_motion_free (QfMotion *m)
   g_free (m);
 }
 
+/* Lengths of the reduced picture. */
+static void
+scale_options (QfMotion *m)
+{
+  const int k = m->reduce.k;
+
+  m->small_o = m->o;
+  m->small_o.join = m->o.join / k;
+  m->small_o.margin = (m->o.margin + k - 1) / k;
+}
+
 gboolean
 qf_motion_set_options (
     QfMotion *m, const QfMotionOptions *options, GError **error)
@@ -146,12 +160,21 @@ qf_motion_set_options (
       (o->reference == QF_MOTION_BACKGROUND ||
           (o->distance == m->o.distance &&
               o->distance_time == m->o.distance_time));
+  int width, height;
 
   if (!check_options (options, error))
     return FALSE;
   m->o = *options;
   if (m->width == 0)
     return TRUE;
+  width = m->reduce.width;
+  height = m->reduce.height;
+  if (qf_motion_reduction (width, height, !o->want_then) != m->reduce.k) {
+    clear_size (m);
+    qf_motion_set_size (m, width, height);
+    return TRUE;
+  }
+  scale_options (m);
   if (same) {
     qf_motion_past_set (&m->past, o);
   } else {
@@ -197,16 +220,19 @@ qf_motion_set_ignore (QfMotion *m, const QfPolygons *ignore)
 void
 qf_motion_set_size (QfMotion *m, int width, int height)
 {
-  gsize row = (gsize) width + 32; /* whole cells */
+  gsize row; /* whole cells */
 
   g_return_if_fail (width > 0 && width <= 32767);
   g_return_if_fail (height > 0 && height <= 32767);
 
-  if (m->width == width && m->height == height)
+  if (m->width > 0 && m->reduce.width == width && m->reduce.height == height)
     return;
   clear_size (m);
-  m->width = width;
-  m->height = height;
+  qf_motion_reduce_init (&m->reduce, width, height, !m->o.want_then);
+  scale_options (m);
+  m->width = width = m->reduce.to_width;
+  m->height = height = m->reduce.to_height;
+  row = (gsize) width + 32;
   qf_motion_grid_init (&m->grid, width, height, 0);
   qf_motion_past_init (&m->past, &m->o, width, height);
   qf_motion_noise_init (&m->noise, width, height);
@@ -256,14 +282,17 @@ static int
 large_area (const QfMotion *m)
 {
   gsize size = (gsize) m->width * m->height;
+  int square = m->reduce.k * m->reduce.k;
 
-  return m->o.min_area > 0 ? m->o.min_area : (int) MAX (size / 1000, 8);
+  return m->o.min_area > 0 ? (m->o.min_area + square - 1) / square
+                           : (int) MAX (size / 1000, 8);
 }
 
 int
 qf_motion_min_area (const QfMotion *m)
 {
-  return m->o.min_area > 0 ? m->o.min_area : LEAST_SPECK;
+  return m->o.min_area > 0 ? m->o.min_area
+                           : LEAST_SPECK * m->reduce.k * m->reduce.k;
 }
 
 gboolean
@@ -628,7 +657,8 @@ find (QfMotion *m, const guint8 *luma, gssize stride, QfMotionResult *r)
     return;
   }
   r->lighting = light;
-  r->n_blobs = qf_motion_blobs_find (&m->blobs, m->mask, &m->o, large_area (m));
+  r->n_blobs =
+      qf_motion_blobs_find (&m->blobs, m->mask, &m->small_o, large_area (m));
   learn_scale (m, r->n_blobs);
   if (m->o.min_area == 0)
     find_small (m, luma, stride, r);
@@ -645,6 +675,10 @@ qf_motion_push (QfMotion *m, const guint8 *luma, gssize stride, gint64 time,
     .mask = m->mask,
     .blobs = m->blobs.blobs,
     .since = -1 };
+  if (m->reduce.k > 1) {
+    luma = qf_motion_reduce (&m->reduce, luma, stride);
+    stride = m->width;
+  }
   if (check_time (m, time)) {
     forget (m);
     m->light_since = -1;
@@ -673,5 +707,11 @@ qf_motion_push (QfMotion *m, const guint8 *luma, gssize stride, gint64 time,
   qf_motion_past_end (&m->past, m->timed ? m->clock : -1);
   if (m->counted > 0)
     r->share = (double) r->changed / (double) m->counted;
+  if (m->reduce.k > 1) {
+    r->mask = qf_motion_reduce_mask (&m->reduce, m->mask, r->changed > 0);
+    r->changed *= (gsize) m->reduce.k * m->reduce.k;
+    for (int i = 0; i < r->n_blobs; i++)
+      qf_motion_reduce_blob (&m->reduce, &m->blobs.blobs[i]);
+  }
   follow_events (m, r->n_blobs > 0 && r->share >= m->o.min_share, r);
 }

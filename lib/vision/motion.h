@@ -118,7 +118,11 @@ void qf_motion_get_options (const QfMotion *m, QfMotionOptions *options);
 void qf_motion_set_ignore (QfMotion *m, const QfPolygons *ignore);
 
 /** For pictures of @width × @height, 1 … 32767. A new size forgets the past.
- * All memory but that of held pictures is taken here. */
+ * Those wider than 1280 pixels (and not low) are analysed at a half, a third …
+ * of their size, unless the reference is asked for (which forgets the past
+ * then): boxes, areas and mask are in whole pixels all the same, noise and
+ * threshold are those of the smaller picture. All memory but that of held
+ * pictures is taken here. */
 void qf_motion_set_size (QfMotion *m, int width, int height);
 
 /** Forgets the past; an event that is going on ends silently. What is known of

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define PICTURES 16 /* drawn, then shown over and over, there and back */
 #define SQUARES 8
@@ -32,10 +33,21 @@ draw (guint8 *p, int w, int h, int f, QfRng *rng)
   }
 }
 
+/* Of this process, in microseconds: others may run beside it. */
+static gint64
+cpu_time (void)
+{
+  struct timespec t;
+
+  clock_gettime (CLOCK_PROCESS_CPUTIME_ID, &t);
+  return (gint64) t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
 int
 main (int argc, char **argv)
 {
-  int w = argc > 2 ? atoi (argv[1]) : 1920, h = argc > 2 ? atoi (argv[2]) : 1080;
+  int w = argc > 2 ? atoi (argv[1]) : 1920,
+      h = argc > 2 ? atoi (argv[2]) : 1080;
   int n = argc > 3 ? atoi (argv[3]) : 100;
   QfMotionOptions o = QF_MOTION_OPTIONS_INIT;
   g_autoptr (QfMotion) m = qf_motion_new (&o, NULL);
@@ -57,11 +69,11 @@ main (int argc, char **argv)
   for (int f = -2 * PICTURES; f < n; f++) {
     int i = (f + 2 * PICTURES) % (2 * PICTURES - 2);
     QfMotionResult r;
-    gint64 t = g_get_monotonic_time ();
+    gint64 t = cpu_time ();
 
     i = i < PICTURES ? i : 2 * PICTURES - 2 - i;
     qf_motion_push (m, all + i * size, w, -1, &r);
-    t = g_get_monotonic_time () - t;
+    t = cpu_time () - t;
     if (f >= 0) {
       sum += t;
       best = MIN (best, t);

@@ -390,6 +390,56 @@ test_margin_and_size (void)
   g_assert_cmpint (qf_motion_min_area (m), ==, 4); /* specks */
 }
 
+/* Wide pictures are analysed smaller; what is told is in whole pixels. */
+static void
+test_reduced (void)
+{
+  static const int sizes[][2] = { { 1441, 501 }, { 2563, 725 },
+    { 3841, 963 } }; /* a half, a third, a fourth */
+
+  for (guint i = 0; i < G_N_ELEMENTS (sizes); i++) {
+    int w = sizes[i][0], h = sizes[i][1], k = (int) i + 2;
+    gsize size = (gsize) w * h, changed = 0;
+    QfMotionOptions o = QF_MOTION_OPTIONS_INIT;
+    g_autofree guint8 *p = g_malloc (size);
+    g_autoptr (QfMotion) m = make (&o, w, h);
+    QfMotionResult r;
+
+    memset (p, 100, size);
+    qf_motion_push (m, p, w, 0, &r);
+    draw_square (p, w, h, 24 * k, 12 * k, 60 * k, 200);
+    draw_square (p, w, h, w - 96, h - 96, 96, 200);
+    qf_motion_push (m, p, w, 40 * MS, &r);
+    g_assert_cmpint (r.n_blobs, ==, 2);
+    assert_box (&r.blobs[0], 24 * k, 12 * k, 60 * k, 60 * k);
+    g_assert_cmpint (r.blobs[0].area, ==, 3600 * k * k);
+    g_assert_cmpint (r.blobs[1].x + r.blobs[1].w, ==, w);
+    g_assert_cmpint (r.blobs[1].y + r.blobs[1].h, ==, h);
+    g_assert_cmpint (ABS (r.blobs[1].w - 96), <, 2 * k);
+    for (gsize j = 0; j < size; j++)
+      changed += r.mask[j] == (p[j] == 200 ? 255 : 0);
+    g_assert_cmpuint (changed, >=, size - 4 * 96 * (gsize) k);
+    g_assert_cmpint (qf_motion_min_area (m), ==, 4 * k * k);
+
+    o.min_area = 3601 * k * k;
+    g_assert_true (qf_motion_set_options (m, &o, NULL));
+    qf_motion_push (m, p, w, 80 * MS, &r);
+    g_assert_cmpint (r.n_blobs, ==, 0);
+
+    /* the reference asked for: as it is */
+    o.want_then = TRUE;
+    o.min_area = 1;
+    g_assert_true (qf_motion_set_options (m, &o, NULL));
+    qf_motion_push (m, p, w, 120 * MS, &r);
+    g_assert_false (r.known);
+    draw_square (p, w, h, 500, 200, 33, 20);
+    qf_motion_push (m, p, w, 160 * MS, &r);
+    g_assert_cmpint (r.then[200 * w + 500], ==, 100);
+    g_assert_cmpint (r.n_blobs, ==, 1);
+    assert_box (r.blobs, 500, 200, 33, 33);
+  }
+}
+
 /* Two squares that touch by a corner are two; a square with a thin limb is one.
  */
 static void
@@ -1150,6 +1200,7 @@ main (int argc, char **argv)
   g_test_add_func ("/motion/still", test_still);
   g_test_add_func ("/motion/square", test_square);
   g_test_add_func ("/motion/margin-and-size", test_margin_and_size);
+  g_test_add_func ("/motion/reduced", test_reduced);
   g_test_add_func ("/motion/split", test_split);
   g_test_add_func ("/motion/background", test_background);
   g_test_add_func ("/motion/first-picture", test_first_picture);
