@@ -253,8 +253,7 @@ take_luma (GstFrameDiffMotion *m, GstVideoFrame *frame)
 
   gst_qf_frame_image (frame, &image, &r);
   fit_size (m, &r);
-  if (m->has_last &&
-      GST_BUFFER_FLAG_IS_SET (frame->buffer, GST_BUFFER_FLAG_GAP))
+  if (m->has_last && gst_qf_buffer_repeats (frame->buffer))
     return TRUE;
   qf_image_luma (&image, 0, r.h, m->luma[1], r.w);
   if (m->has_last && memcmp (m->luma[0], m->luma[1], (gsize) r.w * r.h) == 0)

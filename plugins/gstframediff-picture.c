@@ -83,8 +83,7 @@ gst_frame_diff_picture_apply (GstFrameDiffPicture *p, GstFrameDiffImage *image,
     GstVideoFrame *frame, GstClockTime time, const GstFrameDiffValues *v,
     const QfImageDiffOptions *options)
 {
-  const gboolean repeat =
-      GST_BUFFER_FLAG_IS_SET (frame->buffer, GST_BUFFER_FLAG_GAP);
+  const gboolean repeat = gst_qf_buffer_repeats (frame->buffer);
   const guint8 *mask;
   GstVideoRectangle r;
   QfImage in;

@@ -188,7 +188,7 @@ install_picture (GObjectClass *o)
           "most 250), or milliseconds with distance-unit=time",
           1, MAX_DISTANCE, defaults.distance, CONTROLLED));
   add_enum (o, PROP_DISTANCE_UNIT, "distance-unit", "Distance unit",
-      "What distance counts; frames without timestamps count as frames",
+      "What distance counts; without timestamps, time goes by the frame rate",
       unit_type (), defaults.unit, CONTROLLED);
   add_double (o, PROP_LEARNING_RATE, "learning-rate", "Learning rate",
       "Share by which the background follows each frame, 0 (the first frame "

@@ -439,7 +439,7 @@ make_image (GstFrameDiff *self, GstVideoFrame *frame, GstClockTime time,
   if (self->last_way == WAY_PICTURE)
     return gst_frame_diff_picture_apply (
         self->picture, self->image, frame, time, v, &options);
-  if (GST_BUFFER_FLAG_IS_SET (frame->buffer, GST_BUFFER_FLAG_GAP)) {
+  if (gst_qf_buffer_repeats (frame->buffer)) {
     /* repeats the last picture, whatever it holds */
     gst_frame_diff_image_motion (
         self->image, frame, NULL, 0, NULL, NULL, &options);

@@ -20,9 +20,10 @@ struct _GstQfPlaner
   GstVideoInfo info; /* of the caps */
   GstQfContinuity continuity;
 
-  QfScaler *scaler; /* of a picture of geometry.src_w × src_h */
-  guint8 *luma;     /* [height][width], the differencer's input */
-  guint8 *full;     /* luma of the picture where it must be computed */
+  QfScaler *scaler;               /* of a picture of geometry.src_w × src_h */
+  guint8 *luma;                   /* [height][width], the differencer's input */
+  gboolean holds_luma, holds_rgb; /* of the last picture */
+  guint8 *full; /* luma of the picture where it must be computed */
   gsize full_size;
 
   GstVideoConverter *converter; /* to RGB, where a plane asks for colour */
@@ -106,6 +107,7 @@ void
 gst_qf_planer_forget (GstQfPlaner *p)
 {
   qf_differencer_reset (p->differencer);
+  p->holds_luma = p->holds_rgb = FALSE;
 }
 
 const QfGeometry *
@@ -247,7 +249,7 @@ gst_qf_planer_push (
 {
   QfImage image;
   GstVideoRectangle r;
-  gboolean colour = out && p->rgb_buffer;
+  gboolean colour = out && p->rgb_buffer, repeats;
 
   if (gst_qf_continuity_frame (&p->continuity, frame->buffer, time)) {
     GST_DEBUG ("discontinuity without times: the past is forgotten");
@@ -256,9 +258,13 @@ gst_qf_planer_push (
 
   gst_qf_frame_image (frame, &image, &r);
   fit_picture (p, frame, &r);
-  compute_luma (p, &image);
-  if (colour)
+  repeats = p->holds_luma && gst_qf_buffer_repeats (frame->buffer);
+  if (!repeats)
+    compute_luma (p, &image);
+  if (colour && !(repeats && p->holds_rgb))
     compute_rgb (p, frame, &r);
+  p->holds_luma = TRUE;
+  p->holds_rgb = colour || (repeats && p->holds_rgb);
   qf_differencer_push (p->differencer, p->luma,
       colour ? (const guint8 *const *) p->rgb : NULL,
       GST_CLOCK_TIME_IS_VALID (time) ? (gint64) time : -1, out);

@@ -49,14 +49,19 @@ void gst_qf_planer_set_info (GstQfPlaner *p, const GstVideoInfo *info);
 void gst_qf_planer_event (GstQfPlaner *p, GstEvent *event);
 
 /** Takes the next frame (crop meta honoured) and writes its planes to @out
- * [planes][height][width], or only remembers it where @out is NULL. @time: its
- * stream time or GST_CLOCK_TIME_NONE. */
+ * [planes][height][width], or only remembers it where @out is NULL. A frame
+ * that repeats the last, as gst_qf_buffer_repeats() says, is that picture
+ * again. @time: its stream time or GST_CLOCK_TIME_NONE. */
 void gst_qf_planer_push (
     GstQfPlaner *p, GstVideoFrame *frame, GstClockTime time, guint8 *out);
 
 /** Whether pictures of these caps compare pixel by pixel: FALSE where the past
  * must be forgotten. The frame rate may differ. */
 gboolean gst_qf_info_same_pixels (const GstVideoInfo *a, const GstVideoInfo *b);
+
+/** Whether @buffer repeats the picture of the buffer before, whatever it holds:
+ * flagged GAP, and none was left out in between (which DISCONT tells). */
+gboolean gst_qf_buffer_repeats (GstBuffer *buffer);
 
 /** Where a stream is in its segments: says when an event ends the past. Zeroed
  * memory is a start. */

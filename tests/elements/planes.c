@@ -343,6 +343,35 @@ GST_START_TEST (test_past_is_forgotten)
 }
 GST_END_TEST;
 
+/* A frame flagged GAP is the last picture again, whatever it holds; not where
+ * one was left out before it. */
+GST_START_TEST (test_gap)
+{
+  const gsize n = WIDTH * HEIGHT;
+
+  for (guint discont = 0; discont < 2; discont++) {
+    guint8 first[5 * WIDTH * HEIGHT], second[5 * WIDTH * HEIGHT];
+    GstVideoInfo info;
+    GstBuffer *buffer;
+    GstQfPlaner *p;
+    GstQfWant want;
+
+    info_of (&info, "I420", 64, 48);
+    want_init (&want, "Y,R,G,B,D1", WIDTH, HEIGHT);
+    p = gst_qf_planer_new (&want);
+    gst_qf_planer_set_info (p, &info);
+    push (p, &info, test_stamp (test_frame (&info, 0), 0), 0, first);
+    buffer = test_stamp (test_frame (&info, 7), 1);
+    GST_BUFFER_FLAG_SET (buffer, GST_BUFFER_FLAG_GAP);
+    if (discont)
+      GST_BUFFER_FLAG_SET (buffer, GST_BUFFER_FLAG_DISCONT);
+    push (p, &info, buffer, 40 * GST_MSECOND, second);
+    fail_unless ((memcmp (first, second, 5 * n) == 0) == !discont);
+    gst_qf_planer_free (p);
+  }
+}
+GST_END_TEST;
+
 /* The meta goes with whole buffers, and only with them. */
 GST_START_TEST (test_meta)
 {
@@ -426,6 +455,7 @@ planes_suite (void)
   tcase_add_test (tc, test_letterbox);
   tcase_add_test (tc, test_past_is_kept);
   tcase_add_test (tc, test_past_is_forgotten);
+  tcase_add_test (tc, test_gap);
   tcase_add_test (tc, test_meta);
   tcase_add_test (tc, test_query);
   return s;
