@@ -22,6 +22,10 @@ typedef struct
 static void
 mix_row (guint8 *p, const guint8 *mask, gint width, const Mix *m)
 {
+  if (m->step == 1) {
+    qf_rows_mix (p, width, mask, (gint) m->still, (gint) m->moving, m->cover);
+    return;
+  }
   for (gint x = 0; x < width; x++, p += m->step) {
     guint to = mask[x] ? m->moving : m->still;
 
@@ -43,7 +47,7 @@ mix_deep_row (guint8 *p, const guint8 *mask, gint width, const Mix *m)
 }
 
 /* to[i]: any of the pixels that a sample with number (@first + i) stands for
- * moves. @y, @y_end: rows of the picture. */
+ * moves. @y, @y_end: rows of the picture. @to: memory for three rows. */
 static void
 shrink_mask (const guint8 *mask, const GstVideoRectangle *r, gint w_sub, gint y,
     gint y_end, gint first, gint n, guint8 *to)
@@ -52,8 +56,11 @@ shrink_mask (const guint8 *mask, const GstVideoRectangle *r, gint w_sub, gint y,
   for (; mask && y < y_end; y++) {
     const guint8 *row = mask + (gsize) y * r->w;
 
-    for (gint x = 0; x < r->w; x++)
-      to[((r->x + x) >> w_sub) - first] |= row[x];
+    if (w_sub == 0 || (w_sub == 1 && r->x % 2 == 0 && (guintptr) row % 2 == 0))
+      qf_rows_or (to, row, r->w, w_sub == 1, to + n);
+    else
+      for (gint x = 0; x < r->w; x++)
+        to[((r->x + x) >> w_sub) - first] |= row[x];
   }
 }
 
@@ -137,7 +144,7 @@ gst_frame_diff_image_highlight (
   QfImage image;
 
   gst_qf_frame_image (frame, &image, &r);
-  row = g_malloc ((gsize) r.w + 1);
+  row = g_malloc (3 * ((gsize) r.w + 1));
   if (GST_VIDEO_INFO_IS_RGB (&frame->info)) {
     paint_rgb_frame (frame, &r, mask, row);
     return;

@@ -406,7 +406,8 @@ fill_image_options (GstFrameDiff *self, QfImageDiffOptions *options,
             ? (gint64) v->distance * GST_MSECOND
             : 0,
         .threshold = MAX (v->threshold, 0),
-        .gain = (gint) v->gain };
+        .gain = (gint) v->gain,
+        .uncounted = self->find }; /* the analysis counts */
 }
 
 static void

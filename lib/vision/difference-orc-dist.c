@@ -104,6 +104,10 @@ ORC_INTERNAL void qf_orc_luma_second (guint8 * ORC_RESTRICT d1, const guint16 * 
 ORC_INTERNAL void qf_orc_grey_first (guint16 * ORC_RESTRICT d1, const guint8 * ORC_RESTRICT s1, int n);
 ORC_INTERNAL void qf_orc_grey_second (guint16 * ORC_RESTRICT d1, const guint8 * ORC_RESTRICT s1, int n);
 ORC_INTERNAL void qf_orc_deepen (guint16 * ORC_RESTRICT d1, const guint8 * ORC_RESTRICT s1, int p1, int n);
+ORC_INTERNAL void qf_orc_mix_u8 (guint8 * ORC_RESTRICT d1, const guint8 * ORC_RESTRICT s1, int p1, int p2, int n);
+ORC_INTERNAL void qf_orc_cover_u8 (guint8 * ORC_RESTRICT d1, const guint8 * ORC_RESTRICT s1, int p1, int p2, int n);
+ORC_INTERNAL void qf_orc_pairs (guint8 * ORC_RESTRICT d1, const guint16 * ORC_RESTRICT s1, int n);
+ORC_INTERNAL void qf_orc_or (guint8 * ORC_RESTRICT d1, const guint8 * ORC_RESTRICT s1, int n);
 
 
 /* begin Orc C target preamble */
@@ -4495,6 +4499,544 @@ qf_orc_deepen (guint16 * ORC_RESTRICT d1, const guint8 * ORC_RESTRICT s1, int p1
   ex->arrays[ORC_VAR_D1] = d1;
   ex->arrays[ORC_VAR_S1] = (void *)s1;
   ex->params[ORC_VAR_P1] = p1;
+
+  func = c->exec;
+  func (ex);
+}
+#endif
+
+
+/* qf_orc_mix_u8 */
+#ifdef DISABLE_ORC
+void
+qf_orc_mix_u8 (guint8 * ORC_RESTRICT d1, const guint8 * ORC_RESTRICT s1, int p1, int p2, int n){
+  int i;
+  orc_int8 * ORC_RESTRICT ptr0;
+  const orc_int8 * ORC_RESTRICT ptr4;
+  orc_int8 var34;
+  orc_int8 var35;
+  orc_int8 var36;
+  orc_int8 var37;
+  orc_int8 var38;
+  orc_int8 var39;
+  orc_int8 var40;
+  orc_int8 var41;
+  orc_int8 var42;
+
+  ptr0 = (orc_int8 *)d1;
+  ptr4 = (orc_int8 *)s1;
+
+    /* 1: loadpb */
+    var35 = p2;
+    /* 4: loadpb */
+    var37 = p1;
+
+  for (i = 0; i < n; i++) {
+    /* 0: loadb */
+    var34 = ptr4[i];
+    /* 2: andb */
+    var40 = var34 & var35;
+    /* 3: loadb */
+    var36 = ptr4[i];
+    /* 5: andnb */
+    var41 = (~var36) & var37;
+    /* 6: orb */
+    var42 = var40 | var41;
+    /* 7: loadb */
+    var38 = ptr0[i];
+    /* 8: avgub */
+    var39 = ((orc_uint8)var38 + (orc_uint8)var42 + 1)>>1;
+    /* 9: storeb */
+    ptr0[i] = var39;
+  }
+
+}
+
+#else
+static void
+_backup_qf_orc_mix_u8 (OrcExecutor * ORC_RESTRICT ex)
+{
+  int i;
+  int n = ex->n;
+  orc_int8 * ORC_RESTRICT ptr0;
+  const orc_int8 * ORC_RESTRICT ptr4;
+  orc_int8 var34;
+  orc_int8 var35;
+  orc_int8 var36;
+  orc_int8 var37;
+  orc_int8 var38;
+  orc_int8 var39;
+  orc_int8 var40;
+  orc_int8 var41;
+  orc_int8 var42;
+
+  ptr0 = (orc_int8 *)ex->arrays[0];
+  ptr4 = (orc_int8 *)ex->arrays[4];
+
+    /* 1: loadpb */
+    var35 = ex->params[25];
+    /* 4: loadpb */
+    var37 = ex->params[24];
+
+  for (i = 0; i < n; i++) {
+    /* 0: loadb */
+    var34 = ptr4[i];
+    /* 2: andb */
+    var40 = var34 & var35;
+    /* 3: loadb */
+    var36 = ptr4[i];
+    /* 5: andnb */
+    var41 = (~var36) & var37;
+    /* 6: orb */
+    var42 = var40 | var41;
+    /* 7: loadb */
+    var38 = ptr0[i];
+    /* 8: avgub */
+    var39 = ((orc_uint8)var38 + (orc_uint8)var42 + 1)>>1;
+    /* 9: storeb */
+    ptr0[i] = var39;
+  }
+
+}
+
+void
+qf_orc_mix_u8 (guint8 * ORC_RESTRICT d1, const guint8 * ORC_RESTRICT s1, int p1, int p2, int n)
+{
+  OrcExecutor _ex, *ex = &_ex;
+  static volatile int p_inited = 0;
+  static OrcCode *c = 0;
+  void (*func) (OrcExecutor *);
+
+  if (!p_inited) {
+    orc_once_mutex_lock ();
+    if (!p_inited) {
+      OrcProgram *p;
+
+#if 1
+      static const orc_uint8 bc[] = {
+        1, 9, 13, 113, 102, 95, 111, 114, 99, 95, 109, 105, 120, 95, 117, 56, 
+        11, 1, 1, 12, 1, 1, 16, 1, 16, 1, 20, 1, 20, 1, 36, 32, 
+        4, 25, 37, 33, 4, 24, 59, 32, 32, 33, 39, 0, 0, 32, 2, 0, 
+
+      };
+      p = orc_program_new_from_static_bytecode (bc);
+      orc_program_set_backup_function (p, _backup_qf_orc_mix_u8);
+#else
+      p = orc_program_new ();
+      orc_program_set_name (p, "qf_orc_mix_u8");
+      orc_program_set_backup_function (p, _backup_qf_orc_mix_u8);
+      orc_program_add_destination (p, 1, "d1");
+      orc_program_add_source (p, 1, "s1");
+      orc_program_add_parameter (p, 1, "p1");
+      orc_program_add_parameter (p, 1, "p2");
+      orc_program_add_temporary (p, 1, "t1");
+      orc_program_add_temporary (p, 1, "t2");
+
+      orc_program_append_2 (p, "andb", 0, ORC_VAR_T1, ORC_VAR_S1, ORC_VAR_P2, ORC_VAR_D1);
+      orc_program_append_2 (p, "andnb", 0, ORC_VAR_T2, ORC_VAR_S1, ORC_VAR_P1, ORC_VAR_D1);
+      orc_program_append_2 (p, "orb", 0, ORC_VAR_T1, ORC_VAR_T1, ORC_VAR_T2, ORC_VAR_D1);
+      orc_program_append_2 (p, "avgub", 0, ORC_VAR_D1, ORC_VAR_D1, ORC_VAR_T1, ORC_VAR_D1);
+#endif
+
+      orc_program_compile (p);
+      c = orc_program_take_code (p);
+      orc_program_free (p);
+    }
+    p_inited = TRUE;
+    orc_once_mutex_unlock ();
+  }
+  ex->arrays[ORC_VAR_A2] = c;
+  ex->program = 0;
+
+  ex->n = n;
+  ex->arrays[ORC_VAR_D1] = d1;
+  ex->arrays[ORC_VAR_S1] = (void *)s1;
+  ex->params[ORC_VAR_P1] = p1;
+  ex->params[ORC_VAR_P2] = p2;
+
+  func = c->exec;
+  func (ex);
+}
+#endif
+
+
+/* qf_orc_cover_u8 */
+#ifdef DISABLE_ORC
+void
+qf_orc_cover_u8 (guint8 * ORC_RESTRICT d1, const guint8 * ORC_RESTRICT s1, int p1, int p2, int n){
+  int i;
+  orc_int8 * ORC_RESTRICT ptr0;
+  const orc_int8 * ORC_RESTRICT ptr4;
+  orc_int8 var34;
+  orc_int8 var35;
+  orc_int8 var36;
+  orc_int8 var37;
+  orc_int8 var38;
+  orc_int8 var39;
+  orc_int8 var40;
+  orc_int8 var41;
+  orc_int8 var42;
+
+  ptr0 = (orc_int8 *)d1;
+  ptr4 = (orc_int8 *)s1;
+
+    /* 1: loadpb */
+    var35 = p1;
+    /* 6: loadpb */
+    var38 = p2;
+
+  for (i = 0; i < n; i++) {
+    /* 0: loadb */
+    var34 = ptr0[i];
+    /* 2: avgub */
+    var40 = ((orc_uint8)var34 + (orc_uint8)var35 + 1)>>1;
+    /* 3: loadb */
+    var36 = ptr4[i];
+    /* 4: andnb */
+    var41 = (~var36) & var40;
+    /* 5: loadb */
+    var37 = ptr4[i];
+    /* 7: andb */
+    var42 = var37 & var38;
+    /* 8: orb */
+    var39 = var41 | var42;
+    /* 9: storeb */
+    ptr0[i] = var39;
+  }
+
+}
+
+#else
+static void
+_backup_qf_orc_cover_u8 (OrcExecutor * ORC_RESTRICT ex)
+{
+  int i;
+  int n = ex->n;
+  orc_int8 * ORC_RESTRICT ptr0;
+  const orc_int8 * ORC_RESTRICT ptr4;
+  orc_int8 var34;
+  orc_int8 var35;
+  orc_int8 var36;
+  orc_int8 var37;
+  orc_int8 var38;
+  orc_int8 var39;
+  orc_int8 var40;
+  orc_int8 var41;
+  orc_int8 var42;
+
+  ptr0 = (orc_int8 *)ex->arrays[0];
+  ptr4 = (orc_int8 *)ex->arrays[4];
+
+    /* 1: loadpb */
+    var35 = ex->params[24];
+    /* 6: loadpb */
+    var38 = ex->params[25];
+
+  for (i = 0; i < n; i++) {
+    /* 0: loadb */
+    var34 = ptr0[i];
+    /* 2: avgub */
+    var40 = ((orc_uint8)var34 + (orc_uint8)var35 + 1)>>1;
+    /* 3: loadb */
+    var36 = ptr4[i];
+    /* 4: andnb */
+    var41 = (~var36) & var40;
+    /* 5: loadb */
+    var37 = ptr4[i];
+    /* 7: andb */
+    var42 = var37 & var38;
+    /* 8: orb */
+    var39 = var41 | var42;
+    /* 9: storeb */
+    ptr0[i] = var39;
+  }
+
+}
+
+void
+qf_orc_cover_u8 (guint8 * ORC_RESTRICT d1, const guint8 * ORC_RESTRICT s1, int p1, int p2, int n)
+{
+  OrcExecutor _ex, *ex = &_ex;
+  static volatile int p_inited = 0;
+  static OrcCode *c = 0;
+  void (*func) (OrcExecutor *);
+
+  if (!p_inited) {
+    orc_once_mutex_lock ();
+    if (!p_inited) {
+      OrcProgram *p;
+
+#if 1
+      static const orc_uint8 bc[] = {
+        1, 9, 15, 113, 102, 95, 111, 114, 99, 95, 99, 111, 118, 101, 114, 95, 
+        117, 56, 11, 1, 1, 12, 1, 1, 16, 1, 16, 1, 20, 1, 20, 1, 
+        39, 32, 0, 24, 37, 32, 4, 32, 36, 33, 4, 25, 59, 0, 32, 33, 
+        2, 0, 
+      };
+      p = orc_program_new_from_static_bytecode (bc);
+      orc_program_set_backup_function (p, _backup_qf_orc_cover_u8);
+#else
+      p = orc_program_new ();
+      orc_program_set_name (p, "qf_orc_cover_u8");
+      orc_program_set_backup_function (p, _backup_qf_orc_cover_u8);
+      orc_program_add_destination (p, 1, "d1");
+      orc_program_add_source (p, 1, "s1");
+      orc_program_add_parameter (p, 1, "p1");
+      orc_program_add_parameter (p, 1, "p2");
+      orc_program_add_temporary (p, 1, "t1");
+      orc_program_add_temporary (p, 1, "t2");
+
+      orc_program_append_2 (p, "avgub", 0, ORC_VAR_T1, ORC_VAR_D1, ORC_VAR_P1, ORC_VAR_D1);
+      orc_program_append_2 (p, "andnb", 0, ORC_VAR_T1, ORC_VAR_S1, ORC_VAR_T1, ORC_VAR_D1);
+      orc_program_append_2 (p, "andb", 0, ORC_VAR_T2, ORC_VAR_S1, ORC_VAR_P2, ORC_VAR_D1);
+      orc_program_append_2 (p, "orb", 0, ORC_VAR_D1, ORC_VAR_T1, ORC_VAR_T2, ORC_VAR_D1);
+#endif
+
+      orc_program_compile (p);
+      c = orc_program_take_code (p);
+      orc_program_free (p);
+    }
+    p_inited = TRUE;
+    orc_once_mutex_unlock ();
+  }
+  ex->arrays[ORC_VAR_A2] = c;
+  ex->program = 0;
+
+  ex->n = n;
+  ex->arrays[ORC_VAR_D1] = d1;
+  ex->arrays[ORC_VAR_S1] = (void *)s1;
+  ex->params[ORC_VAR_P1] = p1;
+  ex->params[ORC_VAR_P2] = p2;
+
+  func = c->exec;
+  func (ex);
+}
+#endif
+
+
+/* qf_orc_pairs */
+#ifdef DISABLE_ORC
+void
+qf_orc_pairs (guint8 * ORC_RESTRICT d1, const guint16 * ORC_RESTRICT s1, int n){
+  int i;
+  orc_int8 * ORC_RESTRICT ptr0;
+  const orc_union16 * ORC_RESTRICT ptr4;
+  orc_union16 var34;
+  orc_int8 var35;
+  orc_int8 var36;
+  orc_int8 var37;
+
+  ptr0 = (orc_int8 *)d1;
+  ptr4 = (orc_union16 *)s1;
+
+
+  for (i = 0; i < n; i++) {
+    /* 0: loadw */
+    var34 = ptr4[i];
+    /* 1: splitwb */
+    {
+       orc_union16 _src;
+       _src.i = var34.i;
+       var36 = _src.x2[1];
+       var37 = _src.x2[0];
+    }
+    /* 2: orb */
+    var35 = var36 | var37;
+    /* 3: storeb */
+    ptr0[i] = var35;
+  }
+
+}
+
+#else
+static void
+_backup_qf_orc_pairs (OrcExecutor * ORC_RESTRICT ex)
+{
+  int i;
+  int n = ex->n;
+  orc_int8 * ORC_RESTRICT ptr0;
+  const orc_union16 * ORC_RESTRICT ptr4;
+  orc_union16 var34;
+  orc_int8 var35;
+  orc_int8 var36;
+  orc_int8 var37;
+
+  ptr0 = (orc_int8 *)ex->arrays[0];
+  ptr4 = (orc_union16 *)ex->arrays[4];
+
+
+  for (i = 0; i < n; i++) {
+    /* 0: loadw */
+    var34 = ptr4[i];
+    /* 1: splitwb */
+    {
+       orc_union16 _src;
+       _src.i = var34.i;
+       var36 = _src.x2[1];
+       var37 = _src.x2[0];
+    }
+    /* 2: orb */
+    var35 = var36 | var37;
+    /* 3: storeb */
+    ptr0[i] = var35;
+  }
+
+}
+
+void
+qf_orc_pairs (guint8 * ORC_RESTRICT d1, const guint16 * ORC_RESTRICT s1, int n)
+{
+  OrcExecutor _ex, *ex = &_ex;
+  static volatile int p_inited = 0;
+  static OrcCode *c = 0;
+  void (*func) (OrcExecutor *);
+
+  if (!p_inited) {
+    orc_once_mutex_lock ();
+    if (!p_inited) {
+      OrcProgram *p;
+
+#if 1
+      static const orc_uint8 bc[] = {
+        1, 9, 12, 113, 102, 95, 111, 114, 99, 95, 112, 97, 105, 114, 115, 11, 
+        1, 1, 12, 2, 2, 20, 1, 20, 1, 199, 32, 33, 4, 59, 0, 32, 
+        33, 2, 0, 
+      };
+      p = orc_program_new_from_static_bytecode (bc);
+      orc_program_set_backup_function (p, _backup_qf_orc_pairs);
+#else
+      p = orc_program_new ();
+      orc_program_set_name (p, "qf_orc_pairs");
+      orc_program_set_backup_function (p, _backup_qf_orc_pairs);
+      orc_program_add_destination (p, 1, "d1");
+      orc_program_add_source (p, 2, "s1");
+      orc_program_add_temporary (p, 1, "t1");
+      orc_program_add_temporary (p, 1, "t2");
+
+      orc_program_append_2 (p, "splitwb", 0, ORC_VAR_T1, ORC_VAR_T2, ORC_VAR_S1, ORC_VAR_D1);
+      orc_program_append_2 (p, "orb", 0, ORC_VAR_D1, ORC_VAR_T1, ORC_VAR_T2, ORC_VAR_D1);
+#endif
+
+      orc_program_compile (p);
+      c = orc_program_take_code (p);
+      orc_program_free (p);
+    }
+    p_inited = TRUE;
+    orc_once_mutex_unlock ();
+  }
+  ex->arrays[ORC_VAR_A2] = c;
+  ex->program = 0;
+
+  ex->n = n;
+  ex->arrays[ORC_VAR_D1] = d1;
+  ex->arrays[ORC_VAR_S1] = (void *)s1;
+
+  func = c->exec;
+  func (ex);
+}
+#endif
+
+
+/* qf_orc_or */
+#ifdef DISABLE_ORC
+void
+qf_orc_or (guint8 * ORC_RESTRICT d1, const guint8 * ORC_RESTRICT s1, int n){
+  int i;
+  orc_int8 * ORC_RESTRICT ptr0;
+  const orc_int8 * ORC_RESTRICT ptr4;
+  orc_int8 var32;
+  orc_int8 var33;
+  orc_int8 var34;
+
+  ptr0 = (orc_int8 *)d1;
+  ptr4 = (orc_int8 *)s1;
+
+
+  for (i = 0; i < n; i++) {
+    /* 0: loadb */
+    var32 = ptr0[i];
+    /* 1: loadb */
+    var33 = ptr4[i];
+    /* 2: orb */
+    var34 = var32 | var33;
+    /* 3: storeb */
+    ptr0[i] = var34;
+  }
+
+}
+
+#else
+static void
+_backup_qf_orc_or (OrcExecutor * ORC_RESTRICT ex)
+{
+  int i;
+  int n = ex->n;
+  orc_int8 * ORC_RESTRICT ptr0;
+  const orc_int8 * ORC_RESTRICT ptr4;
+  orc_int8 var32;
+  orc_int8 var33;
+  orc_int8 var34;
+
+  ptr0 = (orc_int8 *)ex->arrays[0];
+  ptr4 = (orc_int8 *)ex->arrays[4];
+
+
+  for (i = 0; i < n; i++) {
+    /* 0: loadb */
+    var32 = ptr0[i];
+    /* 1: loadb */
+    var33 = ptr4[i];
+    /* 2: orb */
+    var34 = var32 | var33;
+    /* 3: storeb */
+    ptr0[i] = var34;
+  }
+
+}
+
+void
+qf_orc_or (guint8 * ORC_RESTRICT d1, const guint8 * ORC_RESTRICT s1, int n)
+{
+  OrcExecutor _ex, *ex = &_ex;
+  static volatile int p_inited = 0;
+  static OrcCode *c = 0;
+  void (*func) (OrcExecutor *);
+
+  if (!p_inited) {
+    orc_once_mutex_lock ();
+    if (!p_inited) {
+      OrcProgram *p;
+
+#if 1
+      static const orc_uint8 bc[] = {
+        1, 9, 9, 113, 102, 95, 111, 114, 99, 95, 111, 114, 11, 1, 1, 12, 
+        1, 1, 59, 0, 0, 4, 2, 0, 
+      };
+      p = orc_program_new_from_static_bytecode (bc);
+      orc_program_set_backup_function (p, _backup_qf_orc_or);
+#else
+      p = orc_program_new ();
+      orc_program_set_name (p, "qf_orc_or");
+      orc_program_set_backup_function (p, _backup_qf_orc_or);
+      orc_program_add_destination (p, 1, "d1");
+      orc_program_add_source (p, 1, "s1");
+
+      orc_program_append_2 (p, "orb", 0, ORC_VAR_D1, ORC_VAR_D1, ORC_VAR_S1, ORC_VAR_D1);
+#endif
+
+      orc_program_compile (p);
+      c = orc_program_take_code (p);
+      orc_program_free (p);
+    }
+    p_inited = TRUE;
+    orc_once_mutex_unlock ();
+  }
+  ex->arrays[ORC_VAR_A2] = c;
+  ex->program = 0;
+
+  ex->n = n;
+  ex->arrays[ORC_VAR_D1] = d1;
+  ex->arrays[ORC_VAR_S1] = (void *)s1;
 
   func = c->exec;
   func (ex);

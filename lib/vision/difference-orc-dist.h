@@ -105,6 +105,10 @@ ORC_INTERNAL void qf_orc_luma_second (guint8 * ORC_RESTRICT d1, const guint16 * 
 ORC_INTERNAL void qf_orc_grey_first (guint16 * ORC_RESTRICT d1, const guint8 * ORC_RESTRICT s1, int n);
 ORC_INTERNAL void qf_orc_grey_second (guint16 * ORC_RESTRICT d1, const guint8 * ORC_RESTRICT s1, int n);
 ORC_INTERNAL void qf_orc_deepen (guint16 * ORC_RESTRICT d1, const guint8 * ORC_RESTRICT s1, int p1, int n);
+ORC_INTERNAL void qf_orc_mix_u8 (guint8 * ORC_RESTRICT d1, const guint8 * ORC_RESTRICT s1, int p1, int p2, int n);
+ORC_INTERNAL void qf_orc_cover_u8 (guint8 * ORC_RESTRICT d1, const guint8 * ORC_RESTRICT s1, int p1, int p2, int n);
+ORC_INTERNAL void qf_orc_pairs (guint8 * ORC_RESTRICT d1, const guint16 * ORC_RESTRICT s1, int n);
+ORC_INTERNAL void qf_orc_or (guint8 * ORC_RESTRICT d1, const guint8 * ORC_RESTRICT s1, int n);
 
 #ifdef __cplusplus
 }

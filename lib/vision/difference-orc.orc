@@ -406,3 +406,43 @@ mergebw pair, 128, grey
 .temp 2 w
 convubw w, code
 shlw deep, w, shift
+
+# (v + code) / 2, halves up, by whether the mask is 255 or 0
+.function qf_orc_mix_u8
+.dest 1 pixel guint8
+.source 1 mask guint8
+.param 1 still
+.param 1 moving
+.temp 1 a
+.temp 1 b
+andb a, mask, moving
+andnb b, mask, still
+orb a, a, b
+avgub pixel, pixel, a
+
+# moving where the mask is 255, else (v + still) / 2
+.function qf_orc_cover_u8
+.dest 1 pixel guint8
+.source 1 mask guint8
+.param 1 still
+.param 1 moving
+.temp 1 a
+.temp 1 b
+avgub a, pixel, still
+andnb a, mask, a
+andb b, mask, moving
+orb pixel, a, b
+
+# Whether either of two neighbours is set
+.function qf_orc_pairs
+.dest 1 any guint8
+.source 2 mask guint16
+.temp 1 a
+.temp 1 b
+splitwb a, b, mask
+orb any, a, b
+
+.function qf_orc_or
+.dest 1 any guint8
+.source 1 mask guint8
+orb any, any, mask

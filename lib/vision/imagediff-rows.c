@@ -213,3 +213,27 @@ qf_rows_deepen (const guint8 *codes, int width, int shift, guint16 *deep)
 {
   qf_orc_deepen (deep, codes, shift, width);
 }
+
+void
+qf_rows_mix (guint8 *pixels, int width, const guint8 *mask, int still,
+    int moving, gboolean cover)
+{
+  if (cover)
+    qf_orc_cover_u8 (pixels, mask, still, moving, width);
+  else
+    qf_orc_mix_u8 (pixels, mask, still, moving, width);
+}
+
+void
+qf_rows_or (
+    guint8 *any, const guint8 *mask, int width, gboolean halve, guint8 *scratch)
+{
+  if (!halve) {
+    qf_orc_or (any, mask, width);
+    return;
+  }
+  qf_orc_pairs (scratch, (const guint16 *) mask, width / 2);
+  qf_orc_or (any, scratch, width / 2);
+  if (width % 2)
+    any[width / 2] |= mask[width - 1];
+}

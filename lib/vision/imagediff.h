@@ -83,6 +83,16 @@ void qf_rows_put_grey (
 /** @deep = @codes << @shift */
 void qf_rows_deepen (const guint8 *codes, int width, int shift, guint16 *deep);
 
+/** One row of samples becomes (v + code) / 2, halves up, code @moving where
+ * @mask is 255, @still where it is 0. @cover: @moving alone where it moves. */
+void qf_rows_mix (guint8 *pixels, int width, const guint8 *mask, int still,
+    int moving, gboolean cover);
+
+/** @any |= @mask[@width], or of pairs of neighbours where @halve (@mask aligned
+ * to 2, @width / 2 results, rounded up). */
+void qf_rows_or (guint8 *any, const guint8 *mask, int width, gboolean halve,
+    guint8 *scratch);
+
 /** Bytes of all pictures and sums that are kept. */
 gsize qf_image_diff_memory (const QfImageDiff *d);
 

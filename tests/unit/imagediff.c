@@ -414,6 +414,78 @@ test_masked_row (void)
     g_assert_cmpint (now[i], ==, 16);
 }
 
+/* Rows of other formats: every value, every alignment of pairs. */
+static void
+test_formats (void)
+{
+  guint8 grey[257], pairs[2 * 257 + 1], luma[257], mask[257], any[257],
+      scratch[257];
+  guint32 pixels[257];
+  guint16 deep[257];
+
+  for (int i = 0; i < 257; i++) {
+    grey[i] = (guint8) (i * 3);
+    mask[i] = (i * i) % 7 < 3 ? 255 : 0;
+  }
+  for (int k = 0; k < 4; k++) {
+    guint8 *p = pairs + k / 2;
+    int first = k % 2;
+
+    qf_rows_put_422 (p, 257, first, grey);
+    for (int i = 0; i < 257; i++) {
+      g_assert_cmpint (p[2 * i + first], ==, grey[i]);
+      g_assert_cmpint (p[2 * i + 1 - first], ==, 128);
+    }
+    qf_rows_take_422 (p, 257, first, luma);
+    g_assert_cmpmem (luma, 257, grey, 257);
+  }
+  for (int a = 0; a < 4; a++) { /* the byte of alpha stays */
+    guint8 bytes[4] = { 255, 255, 255, 255 };
+    guint32 colours;
+
+    bytes[a] = 0;
+    memcpy (&colours, bytes, 4);
+    memset (pixels, 0x5a, sizeof pixels);
+    qf_rows_put_grey ((guint8 *) pixels, 257, colours, grey);
+    for (int i = 0; i < 4 * 257; i++)
+      g_assert_cmpint (
+          ((guint8 *) pixels)[i], ==, i % 4 == a ? 0x5a : grey[i / 4]);
+  }
+  qf_rows_deepen (grey, 257, 8, deep);
+  for (int i = 0; i < 257; i++)
+    g_assert_cmpint (deep[i], ==, grey[i] << 8);
+  for (int width = 1; width < 257; width += 5) {
+    memset (any, 0, sizeof any);
+    qf_rows_or (any, mask, width, TRUE, scratch);
+    for (int i = 0; i < (width + 1) / 2; i++)
+      g_assert_cmpint (
+          any[i], ==, mask[2 * i] | (2 * i + 1 < width ? mask[2 * i + 1] : 0));
+    g_assert_cmpint (any[(width + 1) / 2], ==, 0);
+  }
+}
+
+static void
+test_mix (void)
+{
+  guint8 pixels[512], mask[512];
+
+  for (int k = 0; k < 512; k++) {
+    int code = k / 2, cover = k % 2;
+
+    for (int i = 0; i < 512; i++) {
+      pixels[i] = (guint8) (i / 2);
+      mask[i] = i % 2 ? 255 : 0;
+    }
+    qf_rows_mix (pixels, 512, mask, code, 255 - code, cover);
+    for (int i = 0; i < 512; i++) {
+      int to = i % 2 ? 255 - code : code;
+
+      g_assert_cmpint (
+          pixels[i], ==, i % 2 && cover ? to : (i / 2 + to + 1) / 2);
+    }
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -427,5 +499,7 @@ main (int argc, char **argv)
   g_test_add_func ("/imagediff/time-memory", test_time_memory);
   g_test_add_func ("/imagediff/time-mean", test_time_mean);
   g_test_add_func ("/imagediff/masked-row", test_masked_row);
+  g_test_add_func ("/imagediff/formats", test_formats);
+  g_test_add_func ("/imagediff/mix", test_mix);
   return g_test_run ();
 }
