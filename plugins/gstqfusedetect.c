@@ -120,6 +120,7 @@ struct _GstQfuseDetect
   gboolean planer_idle; /* planes came from upstream, its past is old */
   gboolean asked;       /* upstream has been told that planes are wanted */
   guint64 count;        /* frames since the network last had to start anew */
+  GstClockTime last;    /* stream time of the last frame, or NONE */
   GstQfFound found;
 };
 
@@ -229,6 +230,7 @@ gst_qfuse_detect_start (GstBaseTransform *trans)
   }
   self->count = 0;
   self->asked = FALSE;
+  self->last = GST_CLOCK_TIME_NONE;
   gst_video_info_init (&self->info);
   return TRUE;
 }
@@ -439,6 +441,20 @@ add_stats (GstQfuseDetect *self, Work work, gboolean upstream,
   GST_OBJECT_UNLOCK (self);
 }
 
+/* What was found before a hole in the stream (a gate upstream) is not carried
+ * over it. Some cameras flag every frame DISCONT: a hole takes time too. */
+static void
+look_for_hole (GstQfuseDetect *self, GstBuffer *buffer)
+{
+  GstClockTime now = gst_qf_stream_time (GST_BASE_TRANSFORM (self), buffer);
+
+  if (GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_DISCONT) &&
+      GST_CLOCK_TIME_IS_VALID (now) && GST_CLOCK_TIME_IS_VALID (self->last) &&
+      (now < self->last || now - self->last > GST_SECOND))
+    self->count = 0;
+  self->last = now;
+}
+
 static GstFlowReturn
 gst_qfuse_detect_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
 {
@@ -456,6 +472,7 @@ gst_qfuse_detect_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
   network = gst_qf_network_ref (self->network);
   GST_OBJECT_UNLOCK (self);
   use_network (self, network);
+  look_for_hole (self, buffer);
 
   run = self->count % set.interval == 0;
   meta = gst_buffer_get_qf_planes_meta (buffer, gst_qf_network_want (network));

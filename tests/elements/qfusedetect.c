@@ -264,6 +264,34 @@ GST_START_TEST (test_interval_flush)
 }
 GST_END_TEST;
 
+/* Nor over a hole that a gate upstream left. */
+GST_START_TEST (test_interval_hole)
+{
+  static const struct
+  {
+    guint frame;
+    GstBufferFlags flags;
+    gboolean carried;
+  } frames[] = { { 0, 0, FALSE }, { 1, 0, TRUE },
+    { 2, GST_BUFFER_FLAG_DISCONT, TRUE }, { 100, 0, TRUE },
+    { 200, GST_BUFFER_FLAG_DISCONT, FALSE }, { 201, 0, TRUE } };
+  GstVideoInfo info;
+  GstHarness *h = new_i420_harness (y_model, "interval=50", &info);
+
+  for (guint i = 0; i < G_N_ELEMENTS (frames); i++) {
+    GstBuffer *in = test_square (&info, frames[i].carried ? 0 : 64, 32, SIZE);
+    GstBuffer *out;
+
+    GST_BUFFER_FLAG_SET (in, frames[i].flags);
+    out = gst_harness_push_and_pull (h, test_stamp (in, frames[i].frame));
+    fail_unless_equals_int (detections (out)->carried, frames[i].carried);
+    check_box (out, 64, 32, SIZE, SIZE, 0.5f);
+    gst_buffer_unref (out);
+  }
+  gst_harness_teardown (h);
+}
+GST_END_TEST;
+
 GST_START_TEST (test_regions)
 {
   GstVideoInfo info;
@@ -828,6 +856,7 @@ qfusedetect_suite (void)
   tcase_add_test (tc, test_differences);
   tcase_add_test (tc, test_interval);
   tcase_add_test (tc, test_interval_flush);
+  tcase_add_test (tc, test_interval_hole);
   tcase_add_test (tc, test_regions);
   tcase_add_test (tc, test_two_in_a_row);
   tcase_add_test (tc, test_action);
