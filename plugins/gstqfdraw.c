@@ -204,7 +204,7 @@ draw_detection (Drawing *d, const QfuseDetection *o)
     caption_add_name (d, &c, o->label, o->label_id);
     caption_add_id (d, &c, o->id);
   }
-  if (d->settings->scores)
+  if (d->settings->scores && o->score < 1) /* 1: a region, no one's guess */
     caption_add_score (d, &c, o->score);
   if (c.n > 0) { /* above the box, else inside of it */
     gint height = caption_height (&c);

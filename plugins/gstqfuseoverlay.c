@@ -19,7 +19,7 @@
  * ]| Shows the people that a network finds.
  * |[
  * gst-launch-1.0 filesrc location=vtest.avi ! decodebin ! videoconvert !
- * framediff output=planes attach-regions=true ! qfuseoverlay show-scores=false
+ * framediff output=planes attach-regions=true ! qfuseoverlay
  * ! videoconvert ! autovideosink
  * ]| Shows what moves, without a network.
  */
@@ -302,7 +302,7 @@ gst_qfuse_overlay_class_init (GstQfuseOverlayClass *klass)
   install_flag (object, PROP_SHOW_LABELS, "show-labels", "Show labels",
       "Write names and object numbers on boxes", TRUE);
   install_flag (object, PROP_SHOW_SCORES, "show-scores", "Show scores",
-      "Write scores, 0 to 1, on boxes and actions", TRUE);
+      "Write scores below 1 on boxes and actions", TRUE);
   install_flag (object, PROP_SHOW_ACTIONS, "show-actions", "Show actions",
       "Write the frame's action in the left top corner", TRUE);
   install_flag (object, PROP_SHOW_TRUTH, "show-truth", "Show truth",

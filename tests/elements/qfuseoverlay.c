@@ -432,6 +432,35 @@ GST_START_TEST (test_switches)
 }
 GST_END_TEST;
 
+/* A region that someone marked has no score to be shown. */
+GST_START_TEST (test_score_of_one)
+{
+  for (gint marked = 0; marked < 2; marked++) {
+    GstHarness *hs = gst_harness_new_parse (
+        "qfuseoverlay show-boxes=false show-labels=false");
+    g_autofree gchar *caps = caps_string ("GRAY8", 320, 240);
+    GstBuffer *b = gst_buffer_new_allocate (NULL, 320 * 240, NULL);
+    QfuseDetection d = { 100, 120, 60, 80, marked ? 1 : 0.93f, 0, 0, 0, -1, 0,
+      NULL };
+    GstQfFound found;
+
+    gst_harness_set_src_caps_str (hs, caps);
+    gst_buffer_memset (b, 0, 40, 320 * 240);
+    gst_qf_found_init (&found);
+    found.width = 320;
+    found.height = 240;
+    d.label = g_quark_from_static_string ("motion");
+    gst_qf_detections_array_append (found.detections, &d, 1);
+    gst_qf_found_attach (b, &found);
+    gst_qf_found_clear (&found);
+    b = gst_harness_push_and_pull (hs, b);
+    fail_unless_equals_int (changed (b, 40, 0, 0, 320, 240) == 0, marked);
+    gst_buffer_unref (b);
+    gst_harness_teardown (hs);
+  }
+}
+GST_END_TEST;
+
 /* Another frame size's boxes are not drawn; a frame without boxes keeps its
  * memory even where others hold it; drawing never writes to theirs. */
 GST_START_TEST (test_sharing)
@@ -509,6 +538,7 @@ qfuseoverlay_suite (void)
   tcase_add_loop_test (tc, test_mask, 0, G_N_ELEMENTS (formats));
   tcase_add_test (tc, test_label);
   tcase_add_test (tc, test_switches);
+  tcase_add_test (tc, test_score_of_one);
   tcase_add_test (tc, test_sharing);
   tcase_add_test (tc, test_crop);
   return s;
