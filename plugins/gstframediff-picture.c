@@ -58,6 +58,7 @@ set_options (GstFrameDiffPicture *p, const GstFrameDiffValues *v,
   o.noise_adaptive = v->noise_adaptive;
   o.shadow = 0;
   o.lighting = FALSE;
+  o.camera = FALSE;
   o.want_then = TRUE;
   if (!p->motion)
     p->motion = qf_motion_new (&o, NULL);

@@ -166,8 +166,8 @@ between (const QfMotionBackground *b, int y, const guint8 *now,
 
 void
 qf_motion_background_moving (const QfMotionBackground *b, int y,
-    const guint8 *now, const guint8 *band, int shadow, guint8 *off,
-    guint8 *moving)
+    const guint8 *now, const guint8 *band, int shadow, gboolean parts,
+    guint8 *off, guint8 *moving)
 {
   gsize at = (gsize) y * b->width;
 
@@ -177,6 +177,8 @@ qf_motion_background_moving (const QfMotionBackground *b, int y,
   for (int i = 0; i < 2 && shadow > 0; i++)
     shadow_row (now, b->level[i] + at, b->weight[i] + at, b->width, b->confirm,
         (guint16) shadow, moving);
+  if (!parts)
+    memcpy (off, moving, (gsize) b->width);
   if (b->hurry)
     between (b, y, now, band, moving);
 }

@@ -68,6 +68,7 @@ void
 qf_motion_past_set (QfMotionPast *p, const QfMotionOptions *o)
 {
   p->shadow = (int) ((o->shadow < 0 ? AUTO_SHADOW : o->shadow) * 256 + 0.5);
+  p->shadow_parts = o->shadow < 0;
   if (p->kind == QF_MOTION_BACKGROUND)
     qf_motion_background_set_rate (&p->background, o->learning_rate);
 }
@@ -221,7 +222,7 @@ qf_motion_past_moving (QfMotionPast *p, int y, const guint8 *now,
 
   if (p->kind == QF_MOTION_BACKGROUND) {
     qf_motion_background_moving (
-        &p->background, y, now, band, p->shadow, off, moving);
+        &p->background, y, now, band, p->shadow, p->shadow_parts, off, moving);
     return;
   }
   then = qf_motion_past_row (p, y);
@@ -229,6 +230,8 @@ qf_motion_past_moving (QfMotionPast *p, int y, const guint8 *now,
   memcpy (moving, off, (gsize) p->width);
   if (p->shadow > 0)
     shadow_row (now, then, p->width, (guint16) p->shadow, moving);
+  if (!p->shadow_parts)
+    memcpy (off, moving, (gsize) p->width);
 }
 
 void

@@ -36,10 +36,11 @@ int qf_motion_background_pictures (const QfMotionBackground *b);
 /** Starts a picture. FALSE: nothing to compare it with. */
 gboolean qf_motion_background_begin (QfMotionBackground *b);
 /** Which pixels of row @y are off the background, 255 or 0, and which of these
- * are no shadow (@shadow: /256) and no edge that trembles. */
+ * are no shadow (@shadow: /256) and no edge that trembles. @parts: shadows are
+ * off the background for all that. */
 void qf_motion_background_moving (const QfMotionBackground *b, int y,
-    const guint8 *now, const guint8 *band, int shadow, guint8 *off,
-    guint8 *moving);
+    const guint8 *now, const guint8 *band, int shadow, gboolean parts,
+    guint8 *off, guint8 *moving);
 /** By how much a level is out of the range of the background around a pixel. */
 int qf_motion_background_excess (
     const QfMotionBackground *b, int x, int y, int level);
@@ -72,7 +73,8 @@ typedef struct
 {
   int width, height;
   QfMotionReference kind;
-  int shadow; /* /256 */
+  int shadow;            /* /256 */
+  gboolean shadow_parts; /* shadows differ, though they do not move */
   int distance;
   gint64 distance_time;
 

@@ -522,7 +522,9 @@ follow_camera (QfMotion *m, const guint8 *luma, gssize stride)
   int dx, dy;
   gboolean turned, lost;
 
-  if (m->o.reference != QF_MOTION_BACKGROUND || m->o.learning_rate <= 0)
+  b->hurry = FALSE;
+  if (!m->o.camera || m->o.reference != QF_MOTION_BACKGROUND ||
+      m->o.learning_rate <= 0)
     return FALSE;
   turned = qf_motion_camera (&m->past, luma, stride, m->counts,
       qf_motion_noise_sigma (&m->noise), &dx, &dy, &misfit, &lost);

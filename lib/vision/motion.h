@@ -42,6 +42,9 @@ typedef struct
                       no motion; below 0: 0.25, but not for small things far
                       from all large ones */
   gboolean lighting; /**< gain and offset of the whole picture are no motion */
+  gboolean camera;   /**< the background follows a camera that turns by at most
+                          6 pixels a picture; one that trembles makes it more
+                          tolerant and quicker to learn */
   double max_share;  /**< a change of more of the picture than this, 0 … 1, is
                           light or a cut, no motion (1: never), for at most
                           QF_MOTION_MAX_LIGHTING on end */
@@ -69,7 +72,7 @@ typedef struct
   {                                                                            \
     .reference = QF_MOTION_BACKGROUND, .distance = 1, .learning_rate = 0.005,  \
     .threshold = 10, .noise_adaptive = TRUE, .noise_factor = 3, .shadow = -1,  \
-    .lighting = TRUE, .max_share = 0.6, .split = TRUE,                         \
+    .lighting = TRUE, .camera = TRUE, .max_share = 0.6, .split = TRUE,         \
     .stop_time = G_GINT64_CONSTANT (1000000000)                                \
   }
 

@@ -15,8 +15,8 @@ set_option (QfMotionOptions *o, const char *name, double v)
     int *where;
   } ints[] = { { "distance", &o->distance }, { "threshold", &o->threshold },
     { "noise-adaptive", &o->noise_adaptive }, { "lighting", &o->lighting },
-    { "min-area", &o->min_area }, { "join", &o->join }, { "split", &o->split },
-    { "margin", &o->margin } };
+    { "camera", &o->camera }, { "min-area", &o->min_area },
+    { "join", &o->join }, { "split", &o->split }, { "margin", &o->margin } };
   const struct
   {
     const char *name;
