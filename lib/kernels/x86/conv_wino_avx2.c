@@ -17,9 +17,9 @@ enum
   OUT = 4,
   IN = 6,
   AREA = IN * IN,
-  V_BYTES = 200 * 1024, /* of transformed input, half of a Zen 3's L2 cache */
-  PAD = 64,             /* bytes, so that the 36 are not in the same sets */
-  HEADER = 64,          /* of packed weights */
+  CHUNK_BYTES = 300 * 1024, /* of what is between the steps: L2 has 512 KiB */
+  PAD = 64,                /* bytes, so that the 36 are not in the same sets */
+  HEADER = 64,             /* of packed weights */
   WEIGHTS_MAX = (1 << 25) / 255 /* Σ|w|: every sum is within ±2^25 */
 };
 
@@ -33,7 +33,9 @@ static Sizes
 sizes_of (const QfConvShape *s)
 {
   Sizes z;
-  int most = V_BYTES / (AREA * 2 * s->in_c) / QF_TILE_X * QF_TILE_X, all;
+  int most = CHUNK_BYTES / (AREA * (2 * s->in_c + 4 * QF_TILE_Y)) / QF_TILE_X *
+      QF_TILE_X,
+      all;
 
   z.across = (s->out_w + OUT - 1) / OUT;
   all = z.across * ((s->out_h + OUT - 1) / OUT);
@@ -54,7 +56,7 @@ qf_conv_wino_avx2_can (const QfConvShape *s)
 
   return s->groups == 1 && s->kernel_h == 3 && s->kernel_w == 3 &&
       s->stride_h == 1 && s->stride_w == 1 && s->dilation_h == 1 &&
-      s->dilation_w == 1 && s->in_c % 16 == 0 && s->in_c >= 32 &&
+      s->dilation_w == 1 && s->in_c % 16 == 0 && s->in_c >= 16 &&
       s->in_c <= 1024 && s->out_c >= QF_TILE_Y &&
       3 * tiles * AREA * oc < 2 * 9 * (int64_t) s->out_w * s->out_h * s->out_c;
 }
@@ -279,7 +281,7 @@ qf_conv_wino_avx2 (const QfConvShape *s, const uint8_t *x, int x_zero,
     .out = out,
     .row0 = row0,
     .row1 = row1 };
-  int tiles = (row1 - row0 + OUT - 1) / OUT * j.z.across;
+  int tiles = (row1 - row0 + OUT - 1) / OUT * j.z.across, each;
   int32_t flag;
 
   memcpy (&flag, packed, sizeof flag);
@@ -292,8 +294,12 @@ qf_conv_wino_avx2 (const QfConvShape *s, const uint8_t *x, int x_zero,
   j.m = scratch;
   j.v = (int16_t *) (j.m + AREA * j.z.m_step);
   j.border = memset (j.v + AREA * j.z.v_step, x_zero, (size_t) s->in_c);
-  for (int t = 0; t < tiles; t += j.z.chunk) {
-    int n = tiles - t < j.z.chunk ? tiles - t : j.z.chunk;
+  /* equal chunks: a short one costs as much reading of weights as a long one */
+  each = (tiles + j.z.chunk - 1) / j.z.chunk;
+  each = (tiles + each - 1) / each;
+  each = (each + QF_TILE_X - 1) / QF_TILE_X * QF_TILE_X;
+  for (int t = 0; t < tiles; t += each) {
+    int n = tiles - t < each ? tiles - t : each;
 
     for (int i = 0; i < n; i++)
       transform_input (&j, t + i, i);
