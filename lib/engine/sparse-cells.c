@@ -45,12 +45,13 @@ qf_sparse_compare (QfSparseSlot *slot, const QfTensor *t, int row0, int row1)
   memset (slot->active + (gsize) row0 * (gsize) slot->across, 0,
       (gsize) (row1 - row0) * (gsize) slot->across);
   for (int p = 0; p < planes; p++)
-    for (int y = row0 * QF_CELL; y < MIN (row1 * QF_CELL, t->h); y++) {
+    for (int y = row0 * slot->cell; y < MIN (row1 * slot->cell, t->h); y++) {
       gsize at = ((gsize) p * (gsize) t->h + (gsize) y) * row;
 
-      compare_row (slot->active + (gsize) (y / QF_CELL) * (gsize) slot->across,
-          (const guint8 *) t->data + at, slot->rest + at, row, QF_CELL * pixel,
-          slot->across);
+      compare_row (
+          slot->active + (gsize) (y / slot->cell) * (gsize) slot->across,
+          (const guint8 *) t->data + at, slot->rest + at, row,
+          (gsize) slot->cell * pixel, slot->across);
     }
 }
 
@@ -58,21 +59,21 @@ void
 qf_sparse_restore (QfSparseSlot *slot, const QfTensor *t, int y, int x)
 {
   gsize pixel = qf_dtype_size (t->dtype) * (gsize) t->c;
-  int w = MIN (QF_CELL, t->w - x * QF_CELL);
+  int x0 = x * slot->cell, y0 = y * slot->cell;
+  gsize n = (gsize) MIN (slot->cell, t->w - x0) * pixel;
 
-  for (int i = y * QF_CELL; i < MIN ((y + 1) * QF_CELL, t->h); i++) {
-    gsize at = ((gsize) i * (gsize) t->w + (gsize) x * QF_CELL) * pixel;
+  for (int i = y0; i < MIN (y0 + slot->cell, t->h); i++) {
+    gsize at = ((gsize) i * (gsize) t->w + (gsize) x0) * pixel;
 
-    memcpy ((guint8 *) t->data + at, slot->rest + at, (gsize) w * pixel);
+    memcpy ((guint8 *) t->data + at, slot->rest + at, n);
   }
-  slot->active[(gsize) y * (gsize) slot->across + (gsize) x] = 0;
 }
 
 void
-qf_sparse_reach (const QfSparseStep *s, const QfSparseSlot *in, guint8 *need,
-    int down, int across, guint8 *line)
+qf_sparse_reach (
+    const QfSparseStep *s, const QfSparseSlot *in, guint8 *need, guint8 *line)
 {
-  for (int y = 0; y < down; y++, need += across) {
+  for (int y = 0; y < s->down; y++, need += s->across) {
     gboolean any = FALSE;
 
     for (int r = s->y.first[y]; r <= s->y.last[y]; r++) {
@@ -87,7 +88,7 @@ qf_sparse_reach (const QfSparseStep *s, const QfSparseSlot *in, guint8 *need,
         memcpy (line, from, (gsize) in->across);
       any = TRUE;
     }
-    for (int x = 0; any && x < across; x++)
+    for (int x = 0; any && x < s->across; x++)
       for (int c = s->x.first[x]; c <= s->x.last[x]; c++)
         need[x] |= line[c];
   }
@@ -103,24 +104,30 @@ all_set (const guint8 *p, int n)
 }
 
 void
-qf_sparse_cover (guint8 *need, int down, int across, GArray *rects)
+qf_sparse_cover (const QfSparseStep *s, guint8 *need, GArray *rects)
 {
+  int most_down = QF_RECT_DOWN / s->block;
+  int most_across = QF_RECT_ACROSS / s->block;
+
   g_array_set_size (rects, 0);
-  for (int y = 0; y < down; y++)
-    for (int x = 0; x < across; x++) {
-      guint8 *at = need + (gsize) y * (gsize) across + x;
-      QfRect r = { y, x, 1, 1 };
+  for (int y = 0; y < s->down; y++)
+    for (int x = 0; x < s->across; x++) {
+      guint8 *at = need + (gsize) y * (gsize) s->across + x;
+      int down = 1, across = 1;
+      QfRect r;
 
       if (!*at)
         continue;
-      while (r.across < QF_RECT_ACROSS && x + r.across < across && at[r.across])
-        r.across++;
-      while (r.down < QF_RECT_DOWN && y + r.down < down &&
-          all_set (at + (gsize) r.down * (gsize) across, r.across))
-        r.down++;
-      for (int i = 0; i < r.down; i++)
-        memset (at + (gsize) i * (gsize) across, 0, (gsize) r.across);
+      while (across < most_across && x + across < s->across && at[across])
+        across++;
+      while (down < most_down && y + down < s->down &&
+          all_set (at + (gsize) down * (gsize) s->across, across))
+        down++;
+      for (int i = 0; i < down; i++)
+        memset (at + (gsize) i * (gsize) s->across, 0, (gsize) across);
+      r = (QfRect){ y * s->block, x * s->block, down * s->block,
+        across * s->block };
       g_array_append_val (rects, r);
-      x += r.across - 1;
+      x += across - 1;
     }
 }

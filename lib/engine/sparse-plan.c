@@ -6,6 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum
+{
+  BLOCK_LEAST = 2 /* pixels: less computes less, but in more calls */
+};
+
 static gboolean
 is_op (const QfStep *s, QfOp op)
 {
@@ -18,14 +23,14 @@ same_size (const QfTensor *a, const QfTensor *b)
   return a->h == b->h && a->w == b->w;
 }
 
-/* Shape of the call for a patch of @down × @across cells. */
+/* Shape of the call for a patch of @down × @across pixels. */
 static QfConvShape
 patch_shape (const QfConvShape *s, const QfSparseStep *ss, int down, int across)
 {
   QfConvShape p = *s;
 
-  p.out_h = down * QF_CELL;
-  p.out_w = across * QF_CELL;
+  p.out_h = down;
+  p.out_w = across;
   p.in_h = qf_reach_count (&ss->y, p.out_h);
   p.in_w = qf_reach_count (&ss->x, p.out_w);
   p.pad_top = p.pad_left = 0;
@@ -49,16 +54,18 @@ packed_size (const QfEngine *e, const QfStep *s, const QfConvShape *p)
 }
 
 /* Kernels may pack weights in one way for small outputs and in another for
- * large ones. Patches are run on the step's own weights, so all must agree. */
+ * large ones. Patches are run on the step's own weights, so all must agree.
+ * @scratch is raised to what the largest call needs. */
 static gboolean
 packs_alike (
     const QfEngine *e, const QfStep *s, const QfSparseStep *ss, gsize *scratch)
 {
   gsize size = packed_size (e, s, &s->shape);
   gboolean alike = TRUE;
+  int step = ss->block;
 
-  for (int down = 1; down <= QF_RECT_DOWN; down++)
-    for (int across = 1; across <= QF_RECT_ACROSS; across++) {
+  for (int down = step; down <= QF_RECT_DOWN; down += step)
+    for (int across = step; across <= QF_RECT_ACROSS; across += step) {
       QfConvShape p = patch_shape (&s->shape, ss, down, across);
 
       alike &= packed_size (e, s, &p) == size;
@@ -68,7 +75,7 @@ packs_alike (
     }
   for (int i = 0; i < 2 && alike; i++) {
     QfConvShape p = patch_shape (
-        &s->shape, ss, i ? QF_RECT_DOWN : 1, i ? QF_RECT_ACROSS : 1);
+        &s->shape, ss, i ? QF_RECT_DOWN : step, i ? QF_RECT_ACROSS : step);
     g_autofree void *twin = g_malloc0 (size);
 
     /* what packing leaves untouched is equal in both */
@@ -97,8 +104,11 @@ plan_conv (const QfEngine *e, const QfStep *s, QfSparseStep *ss, gsize *scratch)
   set_window (ss, &s->shape);
   if (s->info.quantized)
     ss->border.u8 = (guint8) x->zero;
-  if (!packs_alike (e, s, ss, scratch))
-    ss->kind = QF_SPARSE_WHOLE;
+  while (!packs_alike (e, s, ss, scratch))
+    if ((ss->block *= 2) > QF_CELL_LARGEST) {
+      ss->kind = QF_SPARSE_WHOLE;
+      return;
+    }
 }
 
 /* Same place in all inputs, but for one that is a value a channel. */
@@ -116,19 +126,22 @@ plan_pointwise (const QfEngine *e, const QfStep *s, QfSparseStep *ss)
     }
 }
 
+/* @cell: of the output. */
 static void
-plan_step (const QfEngine *e, const QfStep *s, QfSparseStep *ss, gsize *scratch)
+plan_step (const QfEngine *e, const QfStep *s, QfSparseStep *ss, int cell,
+    gsize *scratch)
 {
   const QfTensor *y = qf_step_out (e, s);
   int pixels = y->h * y->w;
 
   *ss = (QfSparseStep){ .kind = QF_SPARSE_WHOLE, .as_is = -1 };
+  ss->block = MAX (cell, BLOCK_LEAST);
   ss->y = ss->x = (QfReach){ 1, 1, 0, 1, NULL, NULL };
   ss->pixel_macs = s->info.macs / pixels;
   if (qf_step_in (e, s, 0)->layout == QF_NCHW &&
       g_str_equal (s->info.op, "Layout"))
     ss->kind = QF_SPARSE_ROWS;
-  else if (pixels <= QF_CELL * QF_CELL)
+  else if (pixels <= QF_CELL_LARGEST * QF_CELL_LARGEST)
     return;
   else if (is_op (s, QF_OP_CONV))
     plan_conv (e, s, ss, scratch);
@@ -137,7 +150,10 @@ plan_step (const QfEngine *e, const QfStep *s, QfSparseStep *ss, gsize *scratch)
     if (!s->info.quantized)
       ss->border.f32 = -INFINITY;
   } else if (is_op (s, QF_OP_RESIZE_NEAREST)) {
-    if (QF_CELL % s->scale_h == 0 && QF_CELL % s->scale_w == 0) {
+    while (ss->block < QF_CELL_LARGEST &&
+        (ss->block % s->scale_h != 0 || ss->block % s->scale_w != 0))
+      ss->block *= 2;
+    if (ss->block % s->scale_h == 0 && ss->block % s->scale_w == 0) {
       ss->kind = QF_SPARSE_PATCH;
       ss->y.div = s->scale_h;
       ss->x.div = s->scale_w;
@@ -150,19 +166,19 @@ plan_step (const QfEngine *e, const QfStep *s, QfSparseStep *ss, gsize *scratch)
     plan_pointwise (e, s, ss);
 }
 
-/* Cells of @n input pixels that each of @cells output cells reads; first > last
- * where it reads the border only. */
+/* Cells of @n input pixels that each of @blocks of @block output pixels reads;
+ * first > last where it reads the border only. */
 static void
-plan_reach (QfReach *r, int cells, int n)
+plan_reach (QfReach *r, int blocks, int block, int n, int cell)
 {
-  r->first = g_new (int, cells);
-  r->last = g_new (int, cells);
-  for (int c = 0; c < cells; c++) {
-    int from = qf_reach_first (r, c * QF_CELL);
-    int to = from + qf_reach_count (r, QF_CELL) - 1;
+  r->first = g_new (int, blocks);
+  r->last = g_new (int, blocks);
+  for (int b = 0; b < blocks; b++) {
+    int from = qf_reach_first (r, b * block);
+    int to = from + qf_reach_count (r, block) - 1;
 
-    r->first[c] = from >= n ? 1 : MAX (from, 0) / QF_CELL;
-    r->last[c] = from >= n || to < 0 ? -1 : MIN (to, n - 1) / QF_CELL;
+    r->first[b] = from >= n ? 1 : MAX (from, 0) / cell;
+    r->last[b] = from >= n || to < 0 ? -1 : MIN (to, n - 1) / cell;
   }
 }
 
@@ -171,11 +187,11 @@ static gsize
 patches (const QfEngine *e, const QfStep *s, const QfSparseStep *ss)
 {
   const QfTensor *y = qf_step_out (e, s);
-  int h = QF_RECT_DOWN * QF_CELL, w = QF_RECT_ACROSS * QF_CELL;
-  gsize in =
-      (gsize) qf_reach_count (&ss->y, h) * (gsize) qf_reach_count (&ss->x, w);
-  gsize sum =
-      64 + (gsize) h * (gsize) w * (gsize) y->c * qf_dtype_size (y->dtype);
+  gsize in = (gsize) qf_reach_count (&ss->y, QF_RECT_DOWN) *
+      (gsize) qf_reach_count (&ss->x, QF_RECT_ACROSS);
+  gsize sum = 64 +
+      (gsize) QF_RECT_DOWN * QF_RECT_ACROSS * (gsize) y->c *
+          qf_dtype_size (y->dtype);
 
   for (int i = 0; i < s->n_in; i++) {
     const QfTensor *x = qf_step_in (e, s, i);
@@ -196,10 +212,15 @@ plan_slots (QfEngine *e, QfSparse *sp)
     const QfSlot *slot = qf_engine_slot (e, i);
     QfSparseSlot *s = &sp->slots[i];
 
+    s->cell = 1;
+    while (s->cell < QF_CELL_LARGEST &&
+        (gint64) qf_cells (slot->t.h, s->cell) * qf_cells (slot->t.w, s->cell) >
+            QF_CELLS_MOST)
+      s->cell *= 2;
     if (g_array_index (e->buffers, QfBuffer, slot->buffer).constant)
       continue;
-    s->down = qf_cells (slot->t.h);
-    s->across = qf_cells (slot->t.w);
+    s->down = qf_cells (slot->t.h, s->cell);
+    s->across = qf_cells (slot->t.w, s->cell);
     s->active = g_malloc0 ((gsize) s->down * (gsize) s->across);
     s->in_row = g_new0 (int, s->down);
     s->size = qf_tensor_elements (&slot->t) * qf_dtype_size (slot->t.dtype);
@@ -247,12 +268,14 @@ qf_sparse_plan (QfEngine *e, QfSparse *sp, GError **error)
     const QfTensor *x = qf_step_in (e, s, 0);
     QfSparseStep *ss = &sp->steps[i];
 
-    plan_step (e, s, ss, &sp->scratch_size);
+    plan_step (e, s, ss, sp->slots[s->out].cell, &sp->scratch_size);
     most_in = MAX (most_in, s->n_in);
+    ss->down = qf_cells (s->info.h, ss->block);
+    ss->across = qf_cells (s->info.w, ss->block);
     if (ss->kind != QF_SPARSE_PATCH)
       continue;
-    plan_reach (&ss->y, sp->slots[s->out].down, x->h);
-    plan_reach (&ss->x, sp->slots[s->out].across, x->w);
+    plan_reach (&ss->y, ss->down, ss->block, x->h, sp->slots[s->in[0]].cell);
+    plan_reach (&ss->x, ss->across, ss->block, x->w, sp->slots[s->in[0]].cell);
     sp->patch_size = MAX (sp->patch_size, patches (e, s, ss));
   }
   sp->scratch_size = (sp->scratch_size + 127) / 64 * 64;

@@ -2,11 +2,11 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * Every activation keeps its memory between runs and is divided into cells of
- * 4×4 pixels. A cell is active where it differs from the rest state. What a
- * step needs to compute are the cells that an active cell of its inputs
- * reaches; they are covered by rectangles, and each rectangle is one call of
- * the step's own function on small tensors: a patch of the input with the
- * border filled in, and a patch of the output. */
+ * one to four pixels a side. A cell is active where it differs from the rest
+ * state. What a step needs to compute are the blocks, of one or more cells,
+ * that an active cell of its inputs reaches; they are covered by rectangles,
+ * and each rectangle is one call of the step's own function on small tensors: a
+ * patch of the input with the border filled in, and a patch of the output. */
 #pragma once
 
 #include "engine/engine-private.h"
@@ -15,16 +15,20 @@ G_BEGIN_DECLS
 
 enum
 {
-  QF_CELL = 4,
-  /* of a rectangle, in cells: what fits the nearer caches at 64 channels */
-  QF_RECT_DOWN = 4,
-  QF_RECT_ACROSS = 8
+  /* Cells are as small as this many of them allow: small ones save arithmetic,
+   * many take time to look through. */
+  QF_CELLS_MOST = 4096,
+  QF_CELL_LARGEST = 4,
+  /* Pixels of a rectangle: what fits the nearer caches at 64 channels. */
+  QF_RECT_DOWN = 16,
+  QF_RECT_ACROSS = 32
 };
 
 /** A slot's cells. */
 typedef struct
 {
-  int down, across; /* 0: a constant */
+  int cell;         /* pixels a side: 1, 2, 4 */
+  int down, across; /* cells; 0: a constant */
   guint8 *active;   /* [down][across] */
   int *in_row;      /* active cells of each row of cells */
   int n_active;
@@ -37,7 +41,7 @@ typedef struct
 typedef struct
 {
   int mul, div, before, extent;
-  int *first, *last; /* cells of the input that a cell of the output reads */
+  int *first, *last; /* cells of the input that a block of the output reads */
 } QfReach;
 
 typedef enum
@@ -50,6 +54,8 @@ typedef enum
 typedef struct
 {
   QfSparseKind kind;
+  int block;        /* pixels a side: a multiple of the output's cell */
+  int down, across; /* blocks */
   QfReach y, x;
   int as_is; /* an input that no patch is taken of, or −1 */
   union
@@ -60,7 +66,7 @@ typedef struct
   gint64 pixel_macs;
 } QfSparseStep;
 
-/** Rectangle in cells. */
+/** Rectangle in pixels of the output; may reach beyond it. */
 typedef struct
 {
   int y, x, down, across;
@@ -89,9 +95,9 @@ struct _QfSparse
 };
 
 static inline int
-qf_cells (int pixels)
+qf_cells (int pixels, int cell)
 {
-  return (pixels + QF_CELL - 1) / QF_CELL;
+  return (pixels + cell - 1) / cell;
 }
 
 static inline int
@@ -119,13 +125,13 @@ void qf_sparse_compare (
 /** Brings a cell back to rest. */
 void qf_sparse_restore (QfSparseSlot *slot, const QfTensor *t, int y, int x);
 
-/** Marks in @need the cells of a grid of @down × @across that active cells of
- * @in reach. @line: room for a row of @in. */
-void qf_sparse_reach (const QfSparseStep *s, const QfSparseSlot *in,
-    guint8 *need, int down, int across, guint8 *line);
+/** Marks in @need the blocks that active cells of @in reach. @line: room for a
+ * row of @in. */
+void qf_sparse_reach (
+    const QfSparseStep *s, const QfSparseSlot *in, guint8 *need, guint8 *line);
 
-/** Covers the marked cells with rectangles; unmarks them. */
-void qf_sparse_cover (guint8 *need, int down, int across, GArray *rects);
+/** Covers the marked blocks with rectangles; unmarks them. */
+void qf_sparse_cover (const QfSparseStep *s, guint8 *need, GArray *rects);
 
 /* sparse-plan.c ----------------------------------------------------------- */
 

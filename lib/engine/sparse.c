@@ -67,19 +67,20 @@ scatter (const Job *j, const QfRect *r, const QfTensor *patch)
   const QfTensor *t = qf_step_out (j->e, j->s);
   QfSparseSlot *slot = &j->sp->slots[j->s->out];
   gsize pixel = (gsize) t->c * qf_dtype_size (t->dtype);
-  gsize cell = QF_CELL * pixel;
-  int y0 = r->y * QF_CELL, x0 = r->x * QF_CELL;
-  int h = MIN (patch->h, t->h - y0);
-  gsize n = (gsize) MIN (patch->w, t->w - x0) * pixel;
+  gsize cell = (gsize) slot->cell * pixel;
+  int h = MIN (patch->h, t->h - r->y), w = MIN (patch->w, t->w - r->x);
+  int across = qf_cells (w, slot->cell);
+  gsize n = (gsize) w * pixel;
   const guint8 *from = patch->data;
 
   for (int y = 0; y < h; y++, from += (gsize) patch->w * pixel) {
-    gsize at = ((gsize) (y0 + y) * (gsize) t->w + (gsize) x0) * pixel;
+    gsize at = ((gsize) (r->y + y) * (gsize) t->w + (gsize) r->x) * pixel;
     guint8 *active = slot->active +
-        (gsize) (r->y + y / QF_CELL) * (gsize) slot->across + r->x;
+        (gsize) ((r->y + y) / slot->cell) * (gsize) slot->across +
+        r->x / slot->cell;
 
     memcpy ((guint8 *) t->data + at, from, n);
-    for (int x = 0; x < r->across; x++)
+    for (int x = 0; x < across; x++)
       if (!active[x])
         active[x] =
             memcmp (from + (gsize) x * cell, slot->rest + at + (gsize) x * cell,
@@ -103,7 +104,7 @@ run_rect (void *data, int task, int worker)
   const QfRect *r = &g_array_index (j->sp->rects, QfRect, task);
   QfSparseWorker *w = &j->sp->workers[worker];
   guint8 *at = w->memory + j->sp->scratch_size;
-  int h = r->down * QF_CELL, wide = r->across * QF_CELL, n = j->s->n_in;
+  int n = j->s->n_in;
   int *numbers = g_newa (int, n);
   QfStep s = *j->s;
   QfTensor *y;
@@ -116,25 +117,25 @@ run_rect (void *data, int task, int worker)
     *x = *from;
     if (i == j->ss->as_is)
       continue;
-    x->h = qf_reach_count (&j->ss->y, h);
-    x->w = qf_reach_count (&j->ss->x, wide);
+    x->h = qf_reach_count (&j->ss->y, r->down);
+    x->w = qf_reach_count (&j->ss->x, r->across);
     at = place_patch (x, at);
-    gather (j, from, qf_reach_first (&j->ss->y, r->y * QF_CELL),
-        qf_reach_first (&j->ss->x, r->x * QF_CELL), x);
+    gather (j, from, qf_reach_first (&j->ss->y, r->y),
+        qf_reach_first (&j->ss->x, r->x), x);
   }
   y = &qf_engine_slot (&w->engine, n)->t;
   *y = *qf_step_out (j->e, j->s);
-  y->h = h;
-  y->w = wide;
+  y->h = r->down;
+  y->w = r->across;
   place_patch (y, at);
   s.in = numbers;
   s.out = n;
-  s.shape.out_h = h;
-  s.shape.out_w = wide;
+  s.shape.out_h = r->down;
+  s.shape.out_w = r->across;
   s.shape.in_h = qf_engine_slot (&w->engine, 0)->t.h;
   s.shape.in_w = qf_engine_slot (&w->engine, 0)->t.w;
   s.shape.pad_top = s.shape.pad_left = 0;
-  (s.by_rows ? s.by_rows : s.run) (&w->engine, &s, 0, h, 0);
+  (s.by_rows ? s.by_rows : s.run) (&w->engine, &s, 0, r->down, 0);
   scatter (j, r, y);
 }
 
@@ -169,31 +170,29 @@ run_rows (const Job *j)
 
   for (int y = 0; y < out->down; y++)
     if (in->in_row[y] || out->in_row[y])
-      j->s->run (j->e, j->s, y * QF_CELL, MIN ((y + 1) * QF_CELL, t->h), 0);
+      j->s->run (j->e, j->s, y * out->cell, MIN ((y + 1) * out->cell, t->h), 0);
   memcpy (out->active, in->active, (gsize) out->down * (gsize) out->across);
 }
 
-/* Returns the number of cells to compute. */
+/* Returns the number of blocks to compute. */
 static int
 find_need (const Job *j)
 {
-  QfSparseSlot *out = &j->sp->slots[j->s->out];
-  gsize cells = (gsize) out->down * (gsize) out->across;
+  gsize blocks = (gsize) j->ss->down * (gsize) j->ss->across;
   int n = 0;
 
-  memset (j->sp->need, 0, cells);
+  memset (j->sp->need, 0, blocks);
   for (int i = 0; i < j->s->n_in; i++) {
     const QfSparseSlot *in = &j->sp->slots[j->s->in[i]];
 
     if (in->n_active == 0)
       continue;
     if (j->ss->kind != QF_SPARSE_PATCH || i == j->ss->as_is)
-      return (int) cells;
-    qf_sparse_reach (
-        j->ss, in, j->sp->need, out->down, out->across, j->sp->line);
+      return (int) blocks;
+    qf_sparse_reach (j->ss, in, j->sp->need, j->sp->line);
   }
-  for (gsize c = 0; c < cells; c++)
-    n += j->sp->need[c];
+  for (gsize b = 0; b < blocks; b++)
+    n += j->sp->need[b];
   return n;
 }
 
@@ -202,28 +201,33 @@ restore (const Job *j)
 {
   QfSparseSlot *out = &j->sp->slots[j->s->out];
   const QfTensor *t = qf_step_out (j->e, j->s);
+  int cells = j->ss->block / out->cell; /* of a block, a side */
 
-  for (int y = 0, c = 0; y < out->down; y++)
-    for (int x = 0; x < out->across; x++, c++)
-      if (out->active[c] && !j->sp->need[c])
+  for (int y = 0; y < out->down; y++) {
+    const guint8 *active = out->active + (gsize) y * (gsize) out->across;
+    const guint8 *need =
+        j->sp->need + (gsize) (y / cells) * (gsize) j->ss->across;
+
+    for (int x = 0; out->in_row[y] > 0 && x < out->across; x++)
+      if (active[x] && !need[x / cells])
         qf_sparse_restore (out, t, y, x);
+  }
   memset (out->active, 0, (gsize) out->down * (gsize) out->across);
 }
 
 static void
 run_patches (const Job *j)
 {
-  QfSparseSlot *out = &j->sp->slots[j->s->out];
   const QfTensor *t = qf_step_out (j->e, j->s);
   gint64 pixels = 0;
 
   restore (j);
-  qf_sparse_cover (j->sp->need, out->down, out->across, j->sp->rects);
+  qf_sparse_cover (j->ss, j->sp->need, j->sp->rects);
   for (guint i = 0; i < j->sp->rects->len; i++) {
     const QfRect *r = &g_array_index (j->sp->rects, QfRect, i);
 
-    pixels += (gint64) MIN (r->down * QF_CELL, t->h - r->y * QF_CELL) *
-        MIN (r->across * QF_CELL, t->w - r->x * QF_CELL);
+    pixels +=
+        (gint64) MIN (r->down, t->h - r->y) * MIN (r->across, t->w - r->x);
   }
   if (j->sp->rects->len > 0)
     qf_pool_run (j->e->pool, run_rect, (void *) j, (int) j->sp->rects->len);
@@ -246,7 +250,8 @@ run_step (const Job *j, int i)
     n = find_need (j);
     if (n > 0 &&
         (j->ss->kind == QF_SPARSE_WHOLE ||
-            (gint64) n * 100 >= (gint64) WHOLE_FROM * out->down * out->across))
+            (gint64) n * 100 >=
+                (gint64) WHOLE_FROM * j->ss->down * j->ss->across))
       run_whole (j, i);
     else
       run_patches (j);
