@@ -162,12 +162,17 @@ qf_orc_signed_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, const guin
   orc_int8 * ORC_RESTRICT ptr0;
   orc_int8 * ORC_RESTRICT ptr1;
   const orc_int8 * ORC_RESTRICT ptr4;
-  orc_int8 var37;
-  orc_union16 var38;
+  orc_int8 var36;
+  orc_union16 var37;
 #if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
-  volatile orc_union16 var39;
+  volatile orc_int8 var38;
 #else
-  orc_union16 var39;
+  orc_int8 var38;
+#endif
+#if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
+  volatile orc_int8 var39;
+#else
+  orc_int8 var39;
 #endif
   orc_int8 var40;
   orc_int8 var41;
@@ -180,11 +185,11 @@ qf_orc_signed_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, const guin
   orc_union16 var48;
   orc_union16 var49;
   orc_union16 var50;
-  orc_union16 var51;
-  orc_union16 var52;
-  orc_union16 var53;
-  orc_union16 var54;
-  orc_union16 var55;
+  orc_int8 var51;
+  orc_int8 var52;
+  orc_int8 var53;
+  orc_int8 var54;
+  orc_int8 var55;
   orc_int8 var56;
   orc_int8 var57;
   orc_int8 var58;
@@ -193,15 +198,17 @@ qf_orc_signed_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, const guin
   ptr1 = (orc_int8 *)d2;
   ptr4 = (orc_int8 *)s1;
 
-    /* 5: loadpb */
-    var37 = p2;
-    /* 10: loadpw */
-    var38.i = p1;
-    /* 16: loadpw */
-    var39.i = 0x00000080; /* 128 or 6.32404e-322f */
-    /* 19: loadpb */
+    /* 6: loadpb */
+    var36 = p2;
+    /* 9: loadpw */
+    var37.i = p1;
+    /* 13: loadpb */
+    var38 = 0x00000000; /* 0 or 0f */
+    /* 17: loadpb */
+    var39 = 0x00000080; /* 128 or 6.32404e-322f */
+    /* 20: loadpb */
     var40 = p3;
-    /* 21: loadpb */
+    /* 22: loadpb */
     var41 = p4;
 
   for (i = 0; i < n; i++) {
@@ -215,33 +222,33 @@ qf_orc_signed_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, const guin
     var44 = ORC_CLAMP_UB((orc_uint8)var42 - (orc_uint8)var43);
     /* 4: subusb */
     var45 = ORC_CLAMP_UB((orc_uint8)var43 - (orc_uint8)var42);
-    /* 6: minub */
-    var46 = ORC_MIN((orc_uint8)var44, (orc_uint8)var37);
+    /* 5: orb */
+    var46 = var44 | var45;
     /* 7: minub */
-    var47 = ORC_MIN((orc_uint8)var45, (orc_uint8)var37);
+    var47 = ORC_MIN((orc_uint8)var46, (orc_uint8)var36);
     /* 8: convubw */
-    var48.i = (orc_uint8)var46;
-    /* 9: convubw */
-    var49.i = (orc_uint8)var47;
-    /* 11: mullw */
-    var50.i = (var48.i * var38.i) & 0xffff;
-    /* 12: mullw */
-    var51.i = (var49.i * var38.i) & 0xffff;
-    /* 13: shruw */
-    var52.i = ((orc_uint16)var50.i) >> 1;
-    /* 14: shruw */
-    var53.i = ((orc_uint16)var51.i) >> 1;
-    /* 15: subw */
-    var54.i = var52.i - var53.i;
-    /* 17: addw */
-    var55.i = var54.i + var39.i;
-    /* 18: convsuswb */
-    var56 = ORC_CLAMP_UB(var55.i);
-    /* 20: maxub */
+    var48.i = (orc_uint8)var47;
+    /* 10: mullw */
+    var49.i = (var48.i * var37.i) & 0xffff;
+    /* 11: shruw */
+    var50.i = ((orc_uint16)var49.i) >> 1;
+    /* 12: convsuswb */
+    var51 = ORC_CLAMP_UB(var50.i);
+    /* 14: cmpeqb */
+    var52 = (var45 == var38) ? (~0) : 0;
+    /* 15: andb */
+    var53 = var51 & var52;
+    /* 16: andnb */
+    var54 = (~var52) & var51;
+    /* 18: addusb */
+    var55 = ORC_CLAMP_UB((orc_uint8)var53 + (orc_uint8)var39);
+    /* 19: subusb */
+    var56 = ORC_CLAMP_UB((orc_uint8)var55 - (orc_uint8)var54);
+    /* 21: maxub */
     var57 = ORC_MAX((orc_uint8)var56, (orc_uint8)var40);
-    /* 22: minub */
+    /* 23: minub */
     var58 = ORC_MIN((orc_uint8)var57, (orc_uint8)var41);
-    /* 23: storeb */
+    /* 24: storeb */
     ptr0[i] = var58;
   }
 
@@ -256,12 +263,17 @@ _backup_qf_orc_signed_u8 (OrcExecutor * ORC_RESTRICT ex)
   orc_int8 * ORC_RESTRICT ptr0;
   orc_int8 * ORC_RESTRICT ptr1;
   const orc_int8 * ORC_RESTRICT ptr4;
-  orc_int8 var37;
-  orc_union16 var38;
+  orc_int8 var36;
+  orc_union16 var37;
 #if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
-  volatile orc_union16 var39;
+  volatile orc_int8 var38;
 #else
-  orc_union16 var39;
+  orc_int8 var38;
+#endif
+#if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
+  volatile orc_int8 var39;
+#else
+  orc_int8 var39;
 #endif
   orc_int8 var40;
   orc_int8 var41;
@@ -274,11 +286,11 @@ _backup_qf_orc_signed_u8 (OrcExecutor * ORC_RESTRICT ex)
   orc_union16 var48;
   orc_union16 var49;
   orc_union16 var50;
-  orc_union16 var51;
-  orc_union16 var52;
-  orc_union16 var53;
-  orc_union16 var54;
-  orc_union16 var55;
+  orc_int8 var51;
+  orc_int8 var52;
+  orc_int8 var53;
+  orc_int8 var54;
+  orc_int8 var55;
   orc_int8 var56;
   orc_int8 var57;
   orc_int8 var58;
@@ -287,15 +299,17 @@ _backup_qf_orc_signed_u8 (OrcExecutor * ORC_RESTRICT ex)
   ptr1 = (orc_int8 *)ex->arrays[1];
   ptr4 = (orc_int8 *)ex->arrays[4];
 
-    /* 5: loadpb */
-    var37 = ex->params[25];
-    /* 10: loadpw */
-    var38.i = ex->params[24];
-    /* 16: loadpw */
-    var39.i = 0x00000080; /* 128 or 6.32404e-322f */
-    /* 19: loadpb */
+    /* 6: loadpb */
+    var36 = ex->params[25];
+    /* 9: loadpw */
+    var37.i = ex->params[24];
+    /* 13: loadpb */
+    var38 = 0x00000000; /* 0 or 0f */
+    /* 17: loadpb */
+    var39 = 0x00000080; /* 128 or 6.32404e-322f */
+    /* 20: loadpb */
     var40 = ex->params[26];
-    /* 21: loadpb */
+    /* 22: loadpb */
     var41 = ex->params[27];
 
   for (i = 0; i < n; i++) {
@@ -309,33 +323,33 @@ _backup_qf_orc_signed_u8 (OrcExecutor * ORC_RESTRICT ex)
     var44 = ORC_CLAMP_UB((orc_uint8)var42 - (orc_uint8)var43);
     /* 4: subusb */
     var45 = ORC_CLAMP_UB((orc_uint8)var43 - (orc_uint8)var42);
-    /* 6: minub */
-    var46 = ORC_MIN((orc_uint8)var44, (orc_uint8)var37);
+    /* 5: orb */
+    var46 = var44 | var45;
     /* 7: minub */
-    var47 = ORC_MIN((orc_uint8)var45, (orc_uint8)var37);
+    var47 = ORC_MIN((orc_uint8)var46, (orc_uint8)var36);
     /* 8: convubw */
-    var48.i = (orc_uint8)var46;
-    /* 9: convubw */
-    var49.i = (orc_uint8)var47;
-    /* 11: mullw */
-    var50.i = (var48.i * var38.i) & 0xffff;
-    /* 12: mullw */
-    var51.i = (var49.i * var38.i) & 0xffff;
-    /* 13: shruw */
-    var52.i = ((orc_uint16)var50.i) >> 1;
-    /* 14: shruw */
-    var53.i = ((orc_uint16)var51.i) >> 1;
-    /* 15: subw */
-    var54.i = var52.i - var53.i;
-    /* 17: addw */
-    var55.i = var54.i + var39.i;
-    /* 18: convsuswb */
-    var56 = ORC_CLAMP_UB(var55.i);
-    /* 20: maxub */
+    var48.i = (orc_uint8)var47;
+    /* 10: mullw */
+    var49.i = (var48.i * var37.i) & 0xffff;
+    /* 11: shruw */
+    var50.i = ((orc_uint16)var49.i) >> 1;
+    /* 12: convsuswb */
+    var51 = ORC_CLAMP_UB(var50.i);
+    /* 14: cmpeqb */
+    var52 = (var45 == var38) ? (~0) : 0;
+    /* 15: andb */
+    var53 = var51 & var52;
+    /* 16: andnb */
+    var54 = (~var52) & var51;
+    /* 18: addusb */
+    var55 = ORC_CLAMP_UB((orc_uint8)var53 + (orc_uint8)var39);
+    /* 19: subusb */
+    var56 = ORC_CLAMP_UB((orc_uint8)var55 - (orc_uint8)var54);
+    /* 21: maxub */
     var57 = ORC_MAX((orc_uint8)var56, (orc_uint8)var40);
-    /* 22: minub */
+    /* 23: minub */
     var58 = ORC_MIN((orc_uint8)var57, (orc_uint8)var41);
-    /* 23: storeb */
+    /* 24: storeb */
     ptr0[i] = var58;
   }
 
@@ -358,13 +372,13 @@ qf_orc_signed_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, const guin
       static const orc_uint8 bc[] = {
         1, 9, 16, 113, 102, 95, 111, 114, 99, 95, 115, 105, 103, 110, 101, 100, 
         95, 117, 56, 11, 1, 1, 11, 1, 1, 12, 1, 1, 14, 2, 1, 0, 
-        0, 0, 14, 2, 128, 0, 0, 0, 16, 2, 16, 1, 16, 1, 16, 1, 
-        20, 1, 20, 1, 20, 1, 20, 2, 20, 2, 43, 32, 0, 43, 33, 4, 
-        64, 1, 32, 67, 34, 32, 33, 67, 33, 33, 32, 55, 34, 34, 25, 55, 
-        33, 33, 25, 150, 35, 34, 150, 36, 33, 89, 35, 35, 24, 89, 36, 36, 
-        24, 95, 35, 35, 16, 95, 36, 36, 16, 98, 35, 35, 36, 70, 35, 35, 
-        17, 160, 34, 35, 53, 34, 34, 26, 55, 34, 34, 27, 64, 0, 34, 2, 
-        0, 
+        0, 0, 14, 1, 0, 0, 0, 0, 14, 1, 128, 0, 0, 0, 16, 2, 
+        16, 1, 16, 1, 16, 1, 20, 1, 20, 1, 20, 1, 20, 2, 43, 32, 
+        0, 43, 33, 4, 64, 1, 32, 67, 34, 32, 33, 67, 33, 33, 32, 59, 
+        34, 34, 33, 55, 34, 34, 25, 150, 35, 34, 89, 35, 35, 24, 95, 35, 
+        35, 16, 160, 34, 35, 40, 33, 33, 17, 36, 32, 34, 33, 37, 33, 33, 
+        34, 35, 32, 32, 18, 67, 32, 32, 33, 53, 32, 32, 26, 55, 32, 32, 
+        27, 64, 0, 32, 2, 0, 
       };
       p = orc_program_new_from_static_bytecode (bc);
       orc_program_set_backup_function (p, _backup_qf_orc_signed_u8);
@@ -376,7 +390,8 @@ qf_orc_signed_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, const guin
       orc_program_add_destination (p, 1, "d2");
       orc_program_add_source (p, 1, "s1");
       orc_program_add_constant (p, 2, 0x00000001, "c1");
-      orc_program_add_constant (p, 2, 0x00000080, "c2");
+      orc_program_add_constant (p, 1, 0x00000000, "c2");
+      orc_program_add_constant (p, 1, 0x00000080, "c3");
       orc_program_add_parameter (p, 2, "p1");
       orc_program_add_parameter (p, 1, "p2");
       orc_program_add_parameter (p, 1, "p3");
@@ -385,27 +400,26 @@ qf_orc_signed_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, const guin
       orc_program_add_temporary (p, 1, "t2");
       orc_program_add_temporary (p, 1, "t3");
       orc_program_add_temporary (p, 2, "t4");
-      orc_program_add_temporary (p, 2, "t5");
 
       orc_program_append_2 (p, "loadb", 0, ORC_VAR_T1, ORC_VAR_D1, ORC_VAR_D1, ORC_VAR_D1);
       orc_program_append_2 (p, "loadb", 0, ORC_VAR_T2, ORC_VAR_S1, ORC_VAR_D1, ORC_VAR_D1);
       orc_program_append_2 (p, "storeb", 0, ORC_VAR_D2, ORC_VAR_T1, ORC_VAR_D1, ORC_VAR_D1);
       orc_program_append_2 (p, "subusb", 0, ORC_VAR_T3, ORC_VAR_T1, ORC_VAR_T2, ORC_VAR_D1);
       orc_program_append_2 (p, "subusb", 0, ORC_VAR_T2, ORC_VAR_T2, ORC_VAR_T1, ORC_VAR_D1);
+      orc_program_append_2 (p, "orb", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_T2, ORC_VAR_D1);
       orc_program_append_2 (p, "minub", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_P2, ORC_VAR_D1);
-      orc_program_append_2 (p, "minub", 0, ORC_VAR_T2, ORC_VAR_T2, ORC_VAR_P2, ORC_VAR_D1);
       orc_program_append_2 (p, "convubw", 0, ORC_VAR_T4, ORC_VAR_T3, ORC_VAR_D1, ORC_VAR_D1);
-      orc_program_append_2 (p, "convubw", 0, ORC_VAR_T5, ORC_VAR_T2, ORC_VAR_D1, ORC_VAR_D1);
       orc_program_append_2 (p, "mullw", 0, ORC_VAR_T4, ORC_VAR_T4, ORC_VAR_P1, ORC_VAR_D1);
-      orc_program_append_2 (p, "mullw", 0, ORC_VAR_T5, ORC_VAR_T5, ORC_VAR_P1, ORC_VAR_D1);
       orc_program_append_2 (p, "shruw", 0, ORC_VAR_T4, ORC_VAR_T4, ORC_VAR_C1, ORC_VAR_D1);
-      orc_program_append_2 (p, "shruw", 0, ORC_VAR_T5, ORC_VAR_T5, ORC_VAR_C1, ORC_VAR_D1);
-      orc_program_append_2 (p, "subw", 0, ORC_VAR_T4, ORC_VAR_T4, ORC_VAR_T5, ORC_VAR_D1);
-      orc_program_append_2 (p, "addw", 0, ORC_VAR_T4, ORC_VAR_T4, ORC_VAR_C2, ORC_VAR_D1);
       orc_program_append_2 (p, "convsuswb", 0, ORC_VAR_T3, ORC_VAR_T4, ORC_VAR_D1, ORC_VAR_D1);
-      orc_program_append_2 (p, "maxub", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_P3, ORC_VAR_D1);
-      orc_program_append_2 (p, "minub", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_P4, ORC_VAR_D1);
-      orc_program_append_2 (p, "storeb", 0, ORC_VAR_D1, ORC_VAR_T3, ORC_VAR_D1, ORC_VAR_D1);
+      orc_program_append_2 (p, "cmpeqb", 0, ORC_VAR_T2, ORC_VAR_T2, ORC_VAR_C2, ORC_VAR_D1);
+      orc_program_append_2 (p, "andb", 0, ORC_VAR_T1, ORC_VAR_T3, ORC_VAR_T2, ORC_VAR_D1);
+      orc_program_append_2 (p, "andnb", 0, ORC_VAR_T2, ORC_VAR_T2, ORC_VAR_T3, ORC_VAR_D1);
+      orc_program_append_2 (p, "addusb", 0, ORC_VAR_T1, ORC_VAR_T1, ORC_VAR_C3, ORC_VAR_D1);
+      orc_program_append_2 (p, "subusb", 0, ORC_VAR_T1, ORC_VAR_T1, ORC_VAR_T2, ORC_VAR_D1);
+      orc_program_append_2 (p, "maxub", 0, ORC_VAR_T1, ORC_VAR_T1, ORC_VAR_P3, ORC_VAR_D1);
+      orc_program_append_2 (p, "minub", 0, ORC_VAR_T1, ORC_VAR_T1, ORC_VAR_P4, ORC_VAR_D1);
+      orc_program_append_2 (p, "storeb", 0, ORC_VAR_D1, ORC_VAR_T1, ORC_VAR_D1, ORC_VAR_D1);
 #endif
 
       orc_program_compile (p);
@@ -800,27 +814,19 @@ qf_orc_absolute_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, const gu
   orc_union16 var38;
 #endif
   orc_union16 var39;
-#if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
-  volatile orc_union16 var40;
-#else
   orc_union16 var40;
-#endif
-  orc_union16 var41;
+  orc_int8 var41;
   orc_int8 var42;
   orc_int8 var43;
   orc_int8 var44;
   orc_int8 var45;
   orc_int8 var46;
-  orc_int8 var47;
+  orc_union16 var47;
   orc_union16 var48;
   orc_union16 var49;
   orc_union16 var50;
   orc_union16 var51;
-  orc_union16 var52;
-  orc_union16 var53;
-  orc_union16 var54;
-  orc_union16 var55;
-  orc_int8 var56;
+  orc_int8 var52;
 
   ptr0 = (orc_int8 *)d1;
   ptr1 = (orc_int8 *)d2;
@@ -831,49 +837,41 @@ qf_orc_absolute_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, const gu
     /* 9: loadpw */
     var37.i = p1;
     /* 11: loadpw */
-    var38.i = 0x000000ff; /* 255 or 1.25987e-321f */
-    /* 14: loadpw */
+    var38.i = 0x000001fe; /* 510 or 2.51973e-321f */
+    /* 13: loadpw */
     var39.i = p3;
-    /* 16: loadpw */
-    var40.i = 0x00000001; /* 1 or 4.94066e-324f */
-    /* 19: loadpw */
-    var41.i = p4;
+    /* 15: loadpw */
+    var40.i = p4;
 
   for (i = 0; i < n; i++) {
     /* 0: loadb */
-    var42 = ptr0[i];
+    var41 = ptr0[i];
     /* 1: loadb */
-    var43 = ptr4[i];
+    var42 = ptr4[i];
     /* 2: storeb */
-    ptr1[i] = var42;
+    ptr1[i] = var41;
     /* 3: subusb */
-    var44 = ORC_CLAMP_UB((orc_uint8)var42 - (orc_uint8)var43);
+    var43 = ORC_CLAMP_UB((orc_uint8)var41 - (orc_uint8)var42);
     /* 4: subusb */
-    var45 = ORC_CLAMP_UB((orc_uint8)var43 - (orc_uint8)var42);
+    var44 = ORC_CLAMP_UB((orc_uint8)var42 - (orc_uint8)var41);
     /* 5: orb */
-    var46 = var44 | var45;
+    var45 = var43 | var44;
     /* 7: minub */
-    var47 = ORC_MIN((orc_uint8)var46, (orc_uint8)var36);
+    var46 = ORC_MIN((orc_uint8)var45, (orc_uint8)var36);
     /* 8: convubw */
-    var48.i = (orc_uint8)var47;
+    var47.i = (orc_uint8)var46;
     /* 10: mullw */
-    var49.i = (var48.i * var37.i) & 0xffff;
+    var48.i = (var47.i * var37.i) & 0xffff;
     /* 12: minsw */
-    var50.i = ORC_MIN(var49.i, var38.i);
-    /* 13: shlw */
-    var51.i = ((orc_uint16)var50.i) << 1;
-    /* 15: mulhuw */
-    var52.i = ((orc_uint32)((orc_uint16)var51.i) * (orc_uint32)((orc_uint16)var39.i)) >> 16;
-    /* 17: addw */
-    var53.i = var52.i + var40.i;
-    /* 18: shruw */
-    var54.i = ((orc_uint16)var53.i) >> 1;
-    /* 20: addw */
-    var55.i = var54.i + var41.i;
-    /* 21: convwb */
-    var56 = var55.i;
-    /* 22: storeb */
-    ptr0[i] = var56;
+    var49.i = ORC_MIN(var48.i, var38.i);
+    /* 14: mulhuw */
+    var50.i = ((orc_uint32)((orc_uint16)var49.i) * (orc_uint32)((orc_uint16)var39.i)) >> 16;
+    /* 16: avguw */
+    var51.i = ((orc_uint16)var50.i + (orc_uint16)var40.i + 1)>>1;
+    /* 17: convwb */
+    var52 = var51.i;
+    /* 18: storeb */
+    ptr0[i] = var52;
   }
 
 }
@@ -895,27 +893,19 @@ _backup_qf_orc_absolute_u8 (OrcExecutor * ORC_RESTRICT ex)
   orc_union16 var38;
 #endif
   orc_union16 var39;
-#if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
-  volatile orc_union16 var40;
-#else
   orc_union16 var40;
-#endif
-  orc_union16 var41;
+  orc_int8 var41;
   orc_int8 var42;
   orc_int8 var43;
   orc_int8 var44;
   orc_int8 var45;
   orc_int8 var46;
-  orc_int8 var47;
+  orc_union16 var47;
   orc_union16 var48;
   orc_union16 var49;
   orc_union16 var50;
   orc_union16 var51;
-  orc_union16 var52;
-  orc_union16 var53;
-  orc_union16 var54;
-  orc_union16 var55;
-  orc_int8 var56;
+  orc_int8 var52;
 
   ptr0 = (orc_int8 *)ex->arrays[0];
   ptr1 = (orc_int8 *)ex->arrays[1];
@@ -926,49 +916,41 @@ _backup_qf_orc_absolute_u8 (OrcExecutor * ORC_RESTRICT ex)
     /* 9: loadpw */
     var37.i = ex->params[24];
     /* 11: loadpw */
-    var38.i = 0x000000ff; /* 255 or 1.25987e-321f */
-    /* 14: loadpw */
+    var38.i = 0x000001fe; /* 510 or 2.51973e-321f */
+    /* 13: loadpw */
     var39.i = ex->params[26];
-    /* 16: loadpw */
-    var40.i = 0x00000001; /* 1 or 4.94066e-324f */
-    /* 19: loadpw */
-    var41.i = ex->params[27];
+    /* 15: loadpw */
+    var40.i = ex->params[27];
 
   for (i = 0; i < n; i++) {
     /* 0: loadb */
-    var42 = ptr0[i];
+    var41 = ptr0[i];
     /* 1: loadb */
-    var43 = ptr4[i];
+    var42 = ptr4[i];
     /* 2: storeb */
-    ptr1[i] = var42;
+    ptr1[i] = var41;
     /* 3: subusb */
-    var44 = ORC_CLAMP_UB((orc_uint8)var42 - (orc_uint8)var43);
+    var43 = ORC_CLAMP_UB((orc_uint8)var41 - (orc_uint8)var42);
     /* 4: subusb */
-    var45 = ORC_CLAMP_UB((orc_uint8)var43 - (orc_uint8)var42);
+    var44 = ORC_CLAMP_UB((orc_uint8)var42 - (orc_uint8)var41);
     /* 5: orb */
-    var46 = var44 | var45;
+    var45 = var43 | var44;
     /* 7: minub */
-    var47 = ORC_MIN((orc_uint8)var46, (orc_uint8)var36);
+    var46 = ORC_MIN((orc_uint8)var45, (orc_uint8)var36);
     /* 8: convubw */
-    var48.i = (orc_uint8)var47;
+    var47.i = (orc_uint8)var46;
     /* 10: mullw */
-    var49.i = (var48.i * var37.i) & 0xffff;
+    var48.i = (var47.i * var37.i) & 0xffff;
     /* 12: minsw */
-    var50.i = ORC_MIN(var49.i, var38.i);
-    /* 13: shlw */
-    var51.i = ((orc_uint16)var50.i) << 1;
-    /* 15: mulhuw */
-    var52.i = ((orc_uint32)((orc_uint16)var51.i) * (orc_uint32)((orc_uint16)var39.i)) >> 16;
-    /* 17: addw */
-    var53.i = var52.i + var40.i;
-    /* 18: shruw */
-    var54.i = ((orc_uint16)var53.i) >> 1;
-    /* 20: addw */
-    var55.i = var54.i + var41.i;
-    /* 21: convwb */
-    var56 = var55.i;
-    /* 22: storeb */
-    ptr0[i] = var56;
+    var49.i = ORC_MIN(var48.i, var38.i);
+    /* 14: mulhuw */
+    var50.i = ((orc_uint32)((orc_uint16)var49.i) * (orc_uint32)((orc_uint16)var39.i)) >> 16;
+    /* 16: avguw */
+    var51.i = ((orc_uint16)var50.i + (orc_uint16)var40.i + 1)>>1;
+    /* 17: convwb */
+    var52 = var51.i;
+    /* 18: storeb */
+    ptr0[i] = var52;
   }
 
 }
@@ -990,12 +972,11 @@ qf_orc_absolute_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, const gu
       static const orc_uint8 bc[] = {
         1, 9, 18, 113, 102, 95, 111, 114, 99, 95, 97, 98, 115, 111, 108, 117, 
         116, 101, 95, 117, 56, 11, 1, 1, 11, 1, 1, 12, 1, 1, 14, 2, 
-        255, 0, 0, 0, 14, 2, 1, 0, 0, 0, 16, 2, 16, 1, 16, 2, 
-        16, 2, 20, 1, 20, 1, 20, 1, 20, 2, 43, 32, 0, 43, 33, 4, 
-        64, 1, 32, 67, 34, 32, 33, 67, 33, 33, 32, 59, 34, 34, 33, 55, 
-        34, 34, 25, 150, 35, 34, 89, 35, 35, 24, 87, 35, 35, 16, 93, 35, 
-        35, 17, 91, 35, 35, 26, 70, 35, 35, 17, 95, 35, 35, 17, 70, 35, 
-        35, 27, 157, 34, 35, 64, 0, 34, 2, 0, 
+        254, 1, 0, 0, 16, 2, 16, 1, 16, 2, 16, 2, 20, 1, 20, 1, 
+        20, 1, 20, 2, 43, 32, 0, 43, 33, 4, 64, 1, 32, 67, 34, 32, 
+        33, 67, 33, 33, 32, 59, 34, 34, 33, 55, 34, 34, 25, 150, 35, 34, 
+        89, 35, 35, 24, 87, 35, 35, 16, 91, 35, 35, 26, 76, 35, 35, 27, 
+        157, 34, 35, 64, 0, 34, 2, 0, 
       };
       p = orc_program_new_from_static_bytecode (bc);
       orc_program_set_backup_function (p, _backup_qf_orc_absolute_u8);
@@ -1006,8 +987,7 @@ qf_orc_absolute_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, const gu
       orc_program_add_destination (p, 1, "d1");
       orc_program_add_destination (p, 1, "d2");
       orc_program_add_source (p, 1, "s1");
-      orc_program_add_constant (p, 2, 0x000000ff, "c1");
-      orc_program_add_constant (p, 2, 0x00000001, "c2");
+      orc_program_add_constant (p, 2, 0x000001fe, "c1");
       orc_program_add_parameter (p, 2, "p1");
       orc_program_add_parameter (p, 1, "p2");
       orc_program_add_parameter (p, 2, "p3");
@@ -1027,11 +1007,8 @@ qf_orc_absolute_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, const gu
       orc_program_append_2 (p, "convubw", 0, ORC_VAR_T4, ORC_VAR_T3, ORC_VAR_D1, ORC_VAR_D1);
       orc_program_append_2 (p, "mullw", 0, ORC_VAR_T4, ORC_VAR_T4, ORC_VAR_P1, ORC_VAR_D1);
       orc_program_append_2 (p, "minsw", 0, ORC_VAR_T4, ORC_VAR_T4, ORC_VAR_C1, ORC_VAR_D1);
-      orc_program_append_2 (p, "shlw", 0, ORC_VAR_T4, ORC_VAR_T4, ORC_VAR_C2, ORC_VAR_D1);
       orc_program_append_2 (p, "mulhuw", 0, ORC_VAR_T4, ORC_VAR_T4, ORC_VAR_P3, ORC_VAR_D1);
-      orc_program_append_2 (p, "addw", 0, ORC_VAR_T4, ORC_VAR_T4, ORC_VAR_C2, ORC_VAR_D1);
-      orc_program_append_2 (p, "shruw", 0, ORC_VAR_T4, ORC_VAR_T4, ORC_VAR_C2, ORC_VAR_D1);
-      orc_program_append_2 (p, "addw", 0, ORC_VAR_T4, ORC_VAR_T4, ORC_VAR_P4, ORC_VAR_D1);
+      orc_program_append_2 (p, "avguw", 0, ORC_VAR_T4, ORC_VAR_T4, ORC_VAR_P4, ORC_VAR_D1);
       orc_program_append_2 (p, "convwb", 0, ORC_VAR_T3, ORC_VAR_T4, ORC_VAR_D1, ORC_VAR_D1);
       orc_program_append_2 (p, "storeb", 0, ORC_VAR_D1, ORC_VAR_T3, ORC_VAR_D1, ORC_VAR_D1);
 #endif
@@ -1370,11 +1347,7 @@ qf_orc_absolute_u16 (guint16 * ORC_RESTRICT d1, guint16 * ORC_RESTRICT d2, const
   orc_union16 var37;
 #endif
   orc_union16 var38;
-#if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
-  volatile orc_union16 var39;
-#else
   orc_union16 var39;
-#endif
   orc_union16 var40;
   orc_union16 var41;
   orc_union16 var42;
@@ -1389,10 +1362,6 @@ qf_orc_absolute_u16 (guint16 * ORC_RESTRICT d1, guint16 * ORC_RESTRICT d2, const
   orc_union16 var51;
   orc_union16 var52;
   orc_union16 var53;
-  orc_union16 var54;
-  orc_union16 var55;
-  orc_union16 var56;
-  orc_union16 var57;
 
   ptr0 = (orc_union16 *)d1;
   ptr1 = (orc_union16 *)d2;
@@ -1403,53 +1372,45 @@ qf_orc_absolute_u16 (guint16 * ORC_RESTRICT d1, guint16 * ORC_RESTRICT d2, const
     /* 11: loadpw */
     var36.i = p1;
     /* 13: loadpw */
-    var37.i = 0x000003ff; /* 1023 or 5.05429e-321f */
-    /* 16: loadpw */
+    var37.i = 0x000007fe; /* 2046 or 1.01086e-320f */
+    /* 15: loadpw */
     var38.i = p4;
-    /* 18: loadpw */
-    var39.i = 0x00000001; /* 1 or 4.94066e-324f */
-    /* 21: loadpw */
-    var40.i = p5;
+    /* 17: loadpw */
+    var39.i = p5;
 
   for (i = 0; i < n; i++) {
     /* 0: loadw */
-    var41 = ptr0[i];
+    var40 = ptr0[i];
     /* 1: loadw */
-    var42 = ptr4[i];
+    var41 = ptr4[i];
     /* 2: storew */
-    ptr1[i] = var41;
+    ptr1[i] = var40;
     /* 3: shruw */
-    var43.i = ((orc_uint16)var41.i) >> p3;
+    var42.i = ((orc_uint16)var40.i) >> p3;
     /* 4: shruw */
-    var44.i = ((orc_uint16)var42.i) >> p3;
+    var43.i = ((orc_uint16)var41.i) >> p3;
     /* 5: subusw */
-    var45.i = ORC_CLAMP_UW((orc_uint16)var43.i - (orc_uint16)var44.i);
+    var44.i = ORC_CLAMP_UW((orc_uint16)var42.i - (orc_uint16)var43.i);
     /* 6: subusw */
-    var46.i = ORC_CLAMP_UW((orc_uint16)var44.i - (orc_uint16)var43.i);
+    var45.i = ORC_CLAMP_UW((orc_uint16)var43.i - (orc_uint16)var42.i);
     /* 7: orw */
-    var47.i = var45.i | var46.i;
+    var46.i = var44.i | var45.i;
     /* 9: subusw */
-    var48.i = ORC_CLAMP_UW((orc_uint16)var47.i - (orc_uint16)var35.i);
+    var47.i = ORC_CLAMP_UW((orc_uint16)var46.i - (orc_uint16)var35.i);
     /* 10: subw */
-    var49.i = var47.i - var48.i;
+    var48.i = var46.i - var47.i;
     /* 12: mullw */
-    var50.i = (var49.i * var36.i) & 0xffff;
+    var49.i = (var48.i * var36.i) & 0xffff;
     /* 14: minsw */
-    var51.i = ORC_MIN(var50.i, var37.i);
-    /* 15: shlw */
-    var52.i = ((orc_uint16)var51.i) << 1;
-    /* 17: mulhuw */
-    var53.i = ((orc_uint32)((orc_uint16)var52.i) * (orc_uint32)((orc_uint16)var38.i)) >> 16;
-    /* 19: addw */
-    var54.i = var53.i + var39.i;
-    /* 20: shruw */
-    var55.i = ((orc_uint16)var54.i) >> 1;
-    /* 22: addw */
-    var56.i = var55.i + var40.i;
-    /* 23: shlw */
-    var57.i = ((orc_uint16)var56.i) << p3;
-    /* 24: storew */
-    ptr0[i] = var57;
+    var50.i = ORC_MIN(var49.i, var37.i);
+    /* 16: mulhuw */
+    var51.i = ((orc_uint32)((orc_uint16)var50.i) * (orc_uint32)((orc_uint16)var38.i)) >> 16;
+    /* 18: avguw */
+    var52.i = ((orc_uint16)var51.i + (orc_uint16)var39.i + 1)>>1;
+    /* 19: shlw */
+    var53.i = ((orc_uint16)var52.i) << p3;
+    /* 20: storew */
+    ptr0[i] = var53;
   }
 
 }
@@ -1471,11 +1432,7 @@ _backup_qf_orc_absolute_u16 (OrcExecutor * ORC_RESTRICT ex)
   orc_union16 var37;
 #endif
   orc_union16 var38;
-#if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
-  volatile orc_union16 var39;
-#else
   orc_union16 var39;
-#endif
   orc_union16 var40;
   orc_union16 var41;
   orc_union16 var42;
@@ -1490,10 +1447,6 @@ _backup_qf_orc_absolute_u16 (OrcExecutor * ORC_RESTRICT ex)
   orc_union16 var51;
   orc_union16 var52;
   orc_union16 var53;
-  orc_union16 var54;
-  orc_union16 var55;
-  orc_union16 var56;
-  orc_union16 var57;
 
   ptr0 = (orc_union16 *)ex->arrays[0];
   ptr1 = (orc_union16 *)ex->arrays[1];
@@ -1504,53 +1457,45 @@ _backup_qf_orc_absolute_u16 (OrcExecutor * ORC_RESTRICT ex)
     /* 11: loadpw */
     var36.i = ex->params[24];
     /* 13: loadpw */
-    var37.i = 0x000003ff; /* 1023 or 5.05429e-321f */
-    /* 16: loadpw */
+    var37.i = 0x000007fe; /* 2046 or 1.01086e-320f */
+    /* 15: loadpw */
     var38.i = ex->params[27];
-    /* 18: loadpw */
-    var39.i = 0x00000001; /* 1 or 4.94066e-324f */
-    /* 21: loadpw */
-    var40.i = ex->params[28];
+    /* 17: loadpw */
+    var39.i = ex->params[28];
 
   for (i = 0; i < n; i++) {
     /* 0: loadw */
-    var41 = ptr0[i];
+    var40 = ptr0[i];
     /* 1: loadw */
-    var42 = ptr4[i];
+    var41 = ptr4[i];
     /* 2: storew */
-    ptr1[i] = var41;
+    ptr1[i] = var40;
     /* 3: shruw */
-    var43.i = ((orc_uint16)var41.i) >> ex->params[26];
+    var42.i = ((orc_uint16)var40.i) >> ex->params[26];
     /* 4: shruw */
-    var44.i = ((orc_uint16)var42.i) >> ex->params[26];
+    var43.i = ((orc_uint16)var41.i) >> ex->params[26];
     /* 5: subusw */
-    var45.i = ORC_CLAMP_UW((orc_uint16)var43.i - (orc_uint16)var44.i);
+    var44.i = ORC_CLAMP_UW((orc_uint16)var42.i - (orc_uint16)var43.i);
     /* 6: subusw */
-    var46.i = ORC_CLAMP_UW((orc_uint16)var44.i - (orc_uint16)var43.i);
+    var45.i = ORC_CLAMP_UW((orc_uint16)var43.i - (orc_uint16)var42.i);
     /* 7: orw */
-    var47.i = var45.i | var46.i;
+    var46.i = var44.i | var45.i;
     /* 9: subusw */
-    var48.i = ORC_CLAMP_UW((orc_uint16)var47.i - (orc_uint16)var35.i);
+    var47.i = ORC_CLAMP_UW((orc_uint16)var46.i - (orc_uint16)var35.i);
     /* 10: subw */
-    var49.i = var47.i - var48.i;
+    var48.i = var46.i - var47.i;
     /* 12: mullw */
-    var50.i = (var49.i * var36.i) & 0xffff;
+    var49.i = (var48.i * var36.i) & 0xffff;
     /* 14: minsw */
-    var51.i = ORC_MIN(var50.i, var37.i);
-    /* 15: shlw */
-    var52.i = ((orc_uint16)var51.i) << 1;
-    /* 17: mulhuw */
-    var53.i = ((orc_uint32)((orc_uint16)var52.i) * (orc_uint32)((orc_uint16)var38.i)) >> 16;
-    /* 19: addw */
-    var54.i = var53.i + var39.i;
-    /* 20: shruw */
-    var55.i = ((orc_uint16)var54.i) >> 1;
-    /* 22: addw */
-    var56.i = var55.i + var40.i;
-    /* 23: shlw */
-    var57.i = ((orc_uint16)var56.i) << ex->params[26];
-    /* 24: storew */
-    ptr0[i] = var57;
+    var50.i = ORC_MIN(var49.i, var37.i);
+    /* 16: mulhuw */
+    var51.i = ((orc_uint32)((orc_uint16)var50.i) * (orc_uint32)((orc_uint16)var38.i)) >> 16;
+    /* 18: avguw */
+    var52.i = ((orc_uint16)var51.i + (orc_uint16)var39.i + 1)>>1;
+    /* 19: shlw */
+    var53.i = ((orc_uint16)var52.i) << ex->params[26];
+    /* 20: storew */
+    ptr0[i] = var53;
   }
 
 }
@@ -1572,13 +1517,12 @@ qf_orc_absolute_u16 (guint16 * ORC_RESTRICT d1, guint16 * ORC_RESTRICT d2, const
       static const orc_uint8 bc[] = {
         1, 9, 19, 113, 102, 95, 111, 114, 99, 95, 97, 98, 115, 111, 108, 117, 
         116, 101, 95, 117, 49, 54, 11, 2, 2, 11, 2, 2, 12, 2, 2, 14, 
-        2, 255, 3, 0, 0, 14, 2, 1, 0, 0, 0, 16, 2, 16, 2, 16, 
-        2, 16, 2, 16, 2, 20, 2, 20, 2, 20, 2, 82, 32, 0, 82, 33, 
-        4, 97, 1, 32, 95, 32, 32, 26, 95, 33, 33, 26, 100, 34, 32, 33, 
-        100, 33, 33, 32, 92, 34, 34, 33, 100, 32, 34, 25, 98, 34, 34, 32, 
-        89, 34, 34, 24, 87, 34, 34, 16, 93, 34, 34, 17, 91, 34, 34, 27, 
-        70, 34, 34, 17, 95, 34, 34, 17, 70, 34, 34, 28, 93, 34, 34, 26, 
-        97, 0, 34, 2, 0, 
+        2, 254, 7, 0, 0, 16, 2, 16, 2, 16, 2, 16, 2, 16, 2, 20, 
+        2, 20, 2, 20, 2, 82, 32, 0, 82, 33, 4, 97, 1, 32, 95, 32, 
+        32, 26, 95, 33, 33, 26, 100, 34, 32, 33, 100, 33, 33, 32, 92, 34, 
+        34, 33, 100, 32, 34, 25, 98, 34, 34, 32, 89, 34, 34, 24, 87, 34, 
+        34, 16, 91, 34, 34, 27, 76, 34, 34, 28, 93, 34, 34, 26, 97, 0, 
+        34, 2, 0, 
       };
       p = orc_program_new_from_static_bytecode (bc);
       orc_program_set_backup_function (p, _backup_qf_orc_absolute_u16);
@@ -1589,8 +1533,7 @@ qf_orc_absolute_u16 (guint16 * ORC_RESTRICT d1, guint16 * ORC_RESTRICT d2, const
       orc_program_add_destination (p, 2, "d1");
       orc_program_add_destination (p, 2, "d2");
       orc_program_add_source (p, 2, "s1");
-      orc_program_add_constant (p, 2, 0x000003ff, "c1");
-      orc_program_add_constant (p, 2, 0x00000001, "c2");
+      orc_program_add_constant (p, 2, 0x000007fe, "c1");
       orc_program_add_parameter (p, 2, "p1");
       orc_program_add_parameter (p, 2, "p2");
       orc_program_add_parameter (p, 2, "p3");
@@ -1612,11 +1555,8 @@ qf_orc_absolute_u16 (guint16 * ORC_RESTRICT d1, guint16 * ORC_RESTRICT d2, const
       orc_program_append_2 (p, "subw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_T1, ORC_VAR_D1);
       orc_program_append_2 (p, "mullw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_P1, ORC_VAR_D1);
       orc_program_append_2 (p, "minsw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_C1, ORC_VAR_D1);
-      orc_program_append_2 (p, "shlw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_C2, ORC_VAR_D1);
       orc_program_append_2 (p, "mulhuw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_P4, ORC_VAR_D1);
-      orc_program_append_2 (p, "addw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_C2, ORC_VAR_D1);
-      orc_program_append_2 (p, "shruw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_C2, ORC_VAR_D1);
-      orc_program_append_2 (p, "addw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_P5, ORC_VAR_D1);
+      orc_program_append_2 (p, "avguw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_P5, ORC_VAR_D1);
       orc_program_append_2 (p, "shlw", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_P3, ORC_VAR_D1);
       orc_program_append_2 (p, "storew", 0, ORC_VAR_D1, ORC_VAR_T3, ORC_VAR_D1, ORC_VAR_D1);
 #endif

@@ -18,27 +18,26 @@
 .temp 1 n
 .temp 1 t
 .temp 1 e
-.temp 2 up
-.temp 2 down
+.temp 2 v
 loadb n, now
 loadb t, then
 storeb past, n
 subusb e, n, t
 subusb t, t, n
+orb e, e, t
 minub e, e, limit
-minub t, t, limit
-convubw up, e
-convubw down, t
-mullw up, up, gain
-mullw down, down, gain
-shruw up, up, 1
-shruw down, down, 1
-subw up, up, down
-addw up, up, 128
-convsuswb e, up
-maxub e, e, low
-minub e, e, high
-storeb now, e
+convubw v, e
+mullw v, v, gain
+shruw v, v, 1
+convsuswb e, v
+cmpeqb t, t, 0
+andb n, e, t
+andnb t, t, e
+addusb n, n, 128
+subusb n, n, t
+maxub n, n, low
+minub n, n, high
+storeb now, n
 
 # The same for gain 1: 128 + up / 2 - down / 2 stays in 8 bits.
 .function qf_orc_signed_once_u8
@@ -79,12 +78,13 @@ subusb t, t, n
 orb e, e, t
 storeb now, e
 
-# black + round (min (255, gain * |d|) * scale / 65536); scale 65535 is 1.
+# black + round (min (255, gain * |d|) * scale / 65536); scale 65535 is 1. Parameters
+# are twice the gain and twice black: avguw halves.
 .function qf_orc_absolute_u8
 .dest 1 now guint8
 .dest 1 past guint8
 .source 1 then guint8
-.param 2 gain
+.param 2 twice
 .param 1 limit
 .param 2 scale
 .param 2 black
@@ -100,13 +100,10 @@ subusb t, t, n
 orb e, e, t
 minub e, e, limit
 convubw v, e
-mullw v, v, gain
-minsw v, v, 255
-shlw v, v, 1
+mullw v, v, twice
+minsw v, v, 510
 mulhuw v, v, scale
-addw v, v, 1
-shruw v, v, 1
-addw v, v, black
+avguw v, v, black
 convwb e, v
 storeb now, e
 
@@ -150,7 +147,7 @@ storew now, e
 .dest 2 now guint16
 .dest 2 past guint16
 .source 2 then guint16
-.param 2 gain
+.param 2 twice
 .param 2 limit
 .param 2 shift
 .param 2 scale
@@ -168,13 +165,10 @@ subusw t, t, n
 orw e, e, t
 subusw n, e, limit
 subw e, e, n
-mullw e, e, gain
-minsw e, e, 1023
-shlw e, e, 1
+mullw e, e, twice
+minsw e, e, 2046
 mulhuw e, e, scale
-addw e, e, 1
-shruw e, e, 1
-addw e, e, black
+avguw e, e, black
 shlw e, e, shift
 storew now, e
 

@@ -46,8 +46,8 @@ difference_8 (const QfRowMap *m, guint8 *now, guint8 *past, const guint8 *then)
   else if (m->gain == 1 && m->scale == SCALE_ONE)
     qf_orc_absolute_once_u8 (now, past, then, m->width);
   else if (m->absolute)
-    qf_orc_absolute_u8 (
-        now, past, then, m->gain, m->limit, m->scale, m->black, m->width);
+    qf_orc_absolute_u8 (now, past, then, 2 * m->gain, m->limit, m->scale,
+        2 * m->black, m->width);
   else
     qf_orc_signed_u8 (
         now, past, then, m->gain, m->limit, m->low, m->high, m->width);
@@ -58,8 +58,8 @@ difference_10 (
     const QfRowMap *m, guint16 *now, guint16 *past, const guint16 *then)
 {
   if (m->absolute)
-    qf_orc_absolute_u16 (now, past, then, m->gain, m->limit, m->shift, m->scale,
-        m->black, m->width);
+    qf_orc_absolute_u16 (now, past, then, 2 * m->gain, m->limit, m->shift,
+        m->scale, 2 * m->black, m->width);
   else
     qf_orc_signed_u16 (now, past, then, m->gain, m->limit, m->shift, m->low,
         m->high, m->width);
