@@ -18,8 +18,8 @@ enum
   IN = 6,
   AREA = IN * IN,
   CHUNK_BYTES = 300 * 1024, /* of what is between the steps: L2 has 512 KiB */
-  PAD = 64,                /* bytes, so that the 36 are not in the same sets */
-  HEADER = 64,             /* of packed weights */
+  PAD = 64,                 /* bytes, so that the 36 are not in the same sets */
+  HEADER = 64,              /* of packed weights */
   WEIGHTS_MAX = (1 << 25) / 255 /* Σ|w|: every sum is within ±2^25 */
 };
 
@@ -33,9 +33,8 @@ static Sizes
 sizes_of (const QfConvShape *s)
 {
   Sizes z;
-  int most = CHUNK_BYTES / (AREA * (2 * s->in_c + 4 * QF_TILE_Y)) / QF_TILE_X *
-      QF_TILE_X,
-      all;
+  int tile = AREA * (2 * s->in_c + 4 * QF_TILE_Y); /* bytes */
+  int most = CHUNK_BYTES / tile / QF_TILE_X * QF_TILE_X, all;
 
   z.across = (s->out_w + OUT - 1) / OUT;
   all = z.across * ((s->out_h + OUT - 1) / OUT);
@@ -46,19 +45,27 @@ sizes_of (const QfConvShape *s)
   return z;
 }
 
-/* Where it saves products, borders of tiles and of blocks counted. */
+/* Whatever the size of the output, so that a part of it can be made by itself
+ * with the same weights. */
 int
 qf_conv_wino_avx2_can (const QfConvShape *s)
 {
-  int64_t tiles = ((int64_t) s->out_w + OUT - 1) / OUT *
-      (((int64_t) s->out_h + OUT - 1) / OUT);
-  int64_t oc = (s->out_c + QF_TILE_Y - 1) / QF_TILE_Y * QF_TILE_Y;
-
   return s->groups == 1 && s->kernel_h == 3 && s->kernel_w == 3 &&
       s->stride_h == 1 && s->stride_w == 1 && s->dilation_h == 1 &&
       s->dilation_w == 1 && s->in_c % 16 == 0 && s->in_c >= 16 &&
-      s->in_c <= 1024 && s->out_c >= QF_TILE_Y &&
-      3 * tiles * AREA * oc < 2 * 9 * (int64_t) s->out_w * s->out_h * s->out_c;
+      s->in_c <= 1024 && s->out_c >= QF_TILE_Y;
+}
+
+/* Where it saves a third of the products of @rows rows, what sticks out of the
+ * output counted. */
+static int
+is_worth_it (const QfConvShape *s, int rows)
+{
+  int64_t tiles =
+      ((int64_t) s->out_w + OUT - 1) / OUT * (((int64_t) rows + OUT - 1) / OUT);
+  int64_t oc = (s->out_c + QF_TILE_Y - 1) / QF_TILE_Y * QF_TILE_Y;
+
+  return 3 * tiles * AREA * oc < 2 * 9 * (int64_t) s->out_w * rows * s->out_c;
 }
 
 static size_t
@@ -69,12 +76,17 @@ weights_size (const QfConvShape *s)
   return oc * AREA * (size_t) s->in_c * sizeof (int16_t);
 }
 
+/* Where the transformed weights begin, behind those of the direct kernel. */
+static size_t
+weights_at (const QfConvShape *s)
+{
+  return HEADER + (qf_conv_dense_avx2_packed_size (s) + 63) / 64 * 64;
+}
+
 size_t
 qf_conv_wino_avx2_packed_size (const QfConvShape *s)
 {
-  size_t dense = qf_conv_dense_avx2_packed_size (s), own = weights_size (s);
-
-  return HEADER + (own > dense ? own : dense);
+  return weights_at (s) + weights_size (s);
 }
 
 /* Transformed input, 36 products of a chunk, a border pixel. */
@@ -124,21 +136,21 @@ weights_1d (const int *g, int step, int *u, int u_step)
   u[5 * u_step] = 6 * c;
 }
 
-/* A flag whether the weights fit, then [block][36][pairs][16 channels][2]. */
+/* A flag whether the weights fit, those of the direct kernel, then
+ * [block][36][pairs][16 channels][2]. */
 void
 qf_conv_wino_avx2_pack (const QfConvShape *s, const int8_t *w, void *packed)
 {
-  int16_t *p = (int16_t *) ((uint8_t *) packed + HEADER);
+  uint8_t *bytes = packed;
+  int16_t *p = (int16_t *) (bytes + weights_at (s));
   size_t plane = (size_t) s->in_c * QF_TILE_Y;
   int32_t flag = fits (s, w);
 
-  memset (packed, 0, HEADER);
+  memset (packed, 0, qf_conv_wino_avx2_packed_size (s));
   memcpy (packed, &flag, sizeof flag);
-  if (!flag) {
-    qf_conv_dense_avx2_pack (s, w, p);
+  qf_conv_dense_avx2_pack (s, w, bytes + HEADER);
+  if (!flag)
     return;
-  }
-  memset (p, 0, weights_size (s));
   for (int o = 0; o < s->out_c; o++)
     for (int c = 0; c < s->in_c; c++, w += 9) {
       int g[9], half[IN * 3], u[AREA];
@@ -272,7 +284,8 @@ void
 qf_conv_wino_avx2 (const QfConvShape *s, const uint8_t *x, int x_zero,
     const void *packed, QfConvOut out, int row0, int row1, void *scratch)
 {
-  const int16_t *w = (const int16_t *) ((const uint8_t *) packed + HEADER);
+  const uint8_t *bytes = packed;
+  const int16_t *w = (const int16_t *) (bytes + weights_at (s));
   Job j = { .s = s,
     .z = sizes_of (s),
     .x = x,
@@ -285,8 +298,8 @@ qf_conv_wino_avx2 (const QfConvShape *s, const uint8_t *x, int x_zero,
   int32_t flag;
 
   memcpy (&flag, packed, sizeof flag);
-  if (!flag) {
-    qf_conv_dense_avx2 (s, x, x_zero, w, out, row0, row1, scratch);
+  if (!flag || !is_worth_it (s, row1 - row0)) {
+    qf_conv_dense_avx2 (s, x, x_zero, bytes + HEADER, out, row0, row1, scratch);
     return;
   }
   if (out.r)
