@@ -155,25 +155,22 @@ median_misfit (const Block *blocks, int n_blocks, int at, double texture,
 
 gboolean
 qf_motion_camera (const QfMotionPast *past, const guint8 *luma, gssize stride,
-    const guint8 *counts, double noise, int *dx, int *dy, double *misfit,
-    gboolean *lost)
+    const guint8 *counts, double noise, QfMotionTurn *t)
 {
   guint32 floor = (guint32) (BLOCK * BLOCK * MAX (noise, 1) * 0.5);
   const int none = REACH * SIDE + REACH;
   int n, best = none, better = 0, worse = 0;
   Block blocks[MAX_BLOCKS];
 
-  *dx = *dy = 0;
-  *misfit = 0;
-  *lost = FALSE;
+  *t = (QfMotionTurn){ 0 };
   n = place_blocks (blocks, past, counts);
   for (int reach = 1; reach <= REACH; reach += REACH - 1) {
     for (int i = 0; i < n; i++)
       measure_block (&blocks[i], past, luma, stride, reach);
     best = best_shift (blocks, n, reach, floor);
     if (reach == 1) {
-      *misfit = median_misfit (blocks, n, none, TEXTURE, noise, n / 8);
-      *lost = *misfit > LOST ||
+      t->misfit = median_misfit (blocks, n, none, TEXTURE, noise, n / 8);
+      t->lost = t->misfit > LOST ||
           median_misfit (blocks, n, none, 0, noise, n / 2) > LOST;
     }
     if (best == none)
@@ -193,7 +190,7 @@ qf_motion_camera (const QfMotionPast *past, const guint8 *luma, gssize stride,
   }
   if (better < LEAST_BLOCKS || better < 2 * worse)
     return FALSE;
-  *dx = best % SIDE - REACH;
-  *dy = best / SIDE - REACH;
+  t->dx = best % SIDE - REACH;
+  t->dy = best / SIDE - REACH;
   return TRUE;
 }

@@ -202,12 +202,17 @@ void qf_motion_reduce_blob (const QfMotionReduce *r, QfMotionBlob *b);
 
 #define QF_MOTION_CAMERA_REACH 7
 
-/** Finds the shift of the scene: the pixel now at x, y stood at x + @dx, y +
- * @dy in the reference. FALSE: none. @misfit: how badly texture fits without a
- * shift: 0: well, about 0.5: by half a pixel, 1: not at all. */
+typedef struct
+{
+  int dx, dy;    /* the pixel now at x, y stood at x + dx, y + dy */
+  double misfit; /* how badly texture fits without a shift: 0: well, about 0.5:
+                    by half a pixel, 1: not at all */
+  gboolean lost; /* the reference is of something else */
+} QfMotionTurn;
+
+/** Finds the shift of the scene against the reference. FALSE: none. */
 gboolean qf_motion_camera (const QfMotionPast *past, const guint8 *luma,
-    gssize stride, const guint8 *counts, double noise, int *dx, int *dy,
-    double *misfit, gboolean *lost);
+    gssize stride, const guint8 *counts, double noise, QfMotionTurn *t);
 
 /* --- motion-blobs.c ------------------------------------------------------- */
 
@@ -263,5 +268,53 @@ gboolean qf_motion_specks_near (
  * most; returns their number. */
 int qf_motion_specks_follow (QfMotionSpecks *s, const QfMotionBlob *found,
     int n_found, const QfMotionGrid *grid, QfMotionBlob *out, int max);
+
+/* --- motion.c, motion-find.c ---------------------------------------------- */
+
+#define QF_MOTION_LEAST_SPECK 4 /* pixels: what the opening leaves at least */
+
+struct _QfMotion
+{
+  QfMotionOptions o, small_o; /* as given; lengths of the reduced picture */
+  QfPolygons *ignore;
+  QfMotionReduce reduce;
+  int width, height; /* as analysed; 0: no size yet */
+  QfMotionGrid grid;
+  QfMotionPast past;
+  QfMotionNoise noise;
+  QfMotionBlobs blobs, small;
+  QfMotionSpecks specks;
+
+  guint8 *counts; /* [height][width] 255: counts, 0: ignored; NULL: all count */
+  gsize counted;  /* pixels that count */
+  guint8 *mask, *off;           /* off: all that differs */
+  guint8 *then;                 /* [height][width], NULL: not wanted */
+  guint8 *moving[2], *block[2]; /* rows, as in difference.c */
+  guint8 *off_moving[2], *off_block[2];
+  guint8 *band;       /* row of dead bands */
+  guint8 *column;     /* moving pixels of a row of cells, by column */
+  guint8 *off_column; /* the same of `off` */
+  guint8 *memory;
+
+  gint64 last_time, interval; /* −1: not known */
+  gboolean any, timed;
+  gint64 clock; /* of the picture at hand; counted where there are no times */
+
+  int lost;      /* pictures on end that the background does not fit */
+  double busy;   /* share of the last pictures with something large, 0 … 1 */
+  double usual;  /* its area, about */
+  int judged;    /* pictures these stem from */
+  gint64 turned; /* the camera did, −1: never */
+  gint64 light_since; /* a change of the whole picture goes on, −1: none */
+  gboolean event;
+  gint64 first, last; /* pictures with motion; first −1: none at hand */
+};
+
+/** Takes a picture into the past without comparing it. */
+void qf_motion_keep_only (QfMotion *m, const guint8 *luma, gssize stride);
+/** Compares a picture with the past and takes it into it: mask, blobs, light.
+ */
+void qf_motion_find (
+    QfMotion *m, const guint8 *luma, gssize stride, QfMotionResult *r);
 
 G_END_DECLS
