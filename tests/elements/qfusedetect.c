@@ -213,6 +213,76 @@ GST_START_TEST (test_differences)
 }
 GST_END_TEST;
 
+static gdouble
+computed (GstHarness *h)
+{
+  GstElement *e = gst_harness_find_element (h, "qfusedetect");
+  GstStructure *stats;
+  gdouble value = -1;
+
+  g_object_get (e, "stats", &stats, NULL);
+  fail_unless (gst_structure_get_double (stats, "computed", &value));
+  gst_structure_free (stats);
+  gst_object_unref (e);
+  return value;
+}
+
+/* The same detections whether everything is computed or only what moves; a
+ * picture without movement costs nothing. */
+GST_START_TEST (test_sparse)
+{
+  static const gchar *const modes[] = { "sparse=off", "sparse=auto",
+    "sparse=verify", NULL };
+  gchar *model = test_model_path ("dead-band.onnx");
+
+  test_model_write_detector (model, "D1t8", "letterbox", NULL, "8");
+  for (guint m = 0; m < G_N_ELEMENTS (modes); m++) {
+    static const gint x[] = { 0, 0, 32, 32, 96, 96, 96, 0 };
+    static const guint found[] = { 0, 0, 1, 0, 1, 0, 0, 1 };
+    gboolean sparse = m > 0; /* by default, too */
+    GstVideoInfo info;
+    GstHarness *h = new_i420_harness (model, modes[m], &info);
+
+    for (guint i = 0; i < G_N_ELEMENTS (x); i++) {
+      GstBuffer *out = gst_harness_push_and_pull (
+          h, test_stamp (test_square (&info, x[i], 32, SIZE), i));
+
+      fail_unless_equals_int (detections (out)->detections->len, found[i]);
+      if (found[i])
+        check_box (out, (gfloat) x[i], 32, SIZE, SIZE, 0.5f);
+      gst_buffer_unref (out);
+      if (i == 0)
+        fail_unless_equals_float (computed (h), sparse ? 0 : 1);
+    }
+    /* stills in a row are reused: 6 runs, 3 of them on nothing */
+    fail_unless_equals_int (stat_value (h, "inferences"), 6);
+    if (sparse)
+      fail_unless (computed (h) > 0 && computed (h) <= 0.5);
+    else
+      fail_unless_equals_float (computed (h), 1);
+    gst_harness_teardown (h);
+  }
+  g_free (model);
+}
+GST_END_TEST;
+
+/* What sees more than dead-banded differences is computed as a whole. */
+GST_START_TEST (test_not_sparse)
+{
+  const gchar *const models[] = { y_model, d_model };
+
+  for (guint i = 0; i < G_N_ELEMENTS (models); i++) {
+    GstVideoInfo info;
+    GstHarness *h = new_i420_harness (models[i], "sparse=verify", &info);
+
+    gst_buffer_unref (gst_harness_push_and_pull (
+        h, test_stamp (test_square (&info, 32, 32, SIZE), 0)));
+    fail_unless_equals_float (computed (h), 1);
+    gst_harness_teardown (h);
+  }
+}
+GST_END_TEST;
+
 /* Between runs the past goes on and detections are carried over. */
 GST_START_TEST (test_interval)
 {
@@ -854,6 +924,8 @@ qfusedetect_suite (void)
   tcase_add_test (tc, test_geometry);
   tcase_add_test (tc, test_strides_and_crop);
   tcase_add_test (tc, test_differences);
+  tcase_add_test (tc, test_sparse);
+  tcase_add_test (tc, test_not_sparse);
   tcase_add_test (tc, test_interval);
   tcase_add_test (tc, test_interval_flush);
   tcase_add_test (tc, test_interval_hole);

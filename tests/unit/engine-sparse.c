@@ -272,6 +272,85 @@ test_codes (void)
   }
 }
 
+/* float32 layers, and a float32 input in front of codes: the same bits. */
+static void
+test_float (void)
+{
+  static const ConvSpec c3x3 = { 8, 3, 3, 1, { 1, 1, 1, 1 }, 1, 1, TRUE, 1, 0 };
+  static const ConvSpec half = { 9, 3, 3, 2, { 1, 0, 1, 0 }, 1, 1, TRUE, 3, 0 };
+
+  for (guint64 seed = 1; seed <= 6; seed++) {
+    Net net;
+    Act x, a, b, sum, norm, pooled, codes, y;
+
+    net_init (&net, seed);
+    x = net_input_f32 (&net, 2, 24, 30 + (int) seed);
+    a = net_conv_f32 (&net, &x, &c3x3);
+    b = net_conv_f32 (&net, &a, &c3x3);
+    sum = net_add (&net, &a, &b, 1, 0, 0);
+    norm = net_batch_norm_f32 (&net, &sum);
+    pooled = net_max_pool (&net, &norm, 3, 1, 1);
+    b = net_conv_f32 (&net, &pooled, &half);
+    codes = net_quantize (&net, &norm, 4.f, 100);
+    y = net_conv (&net, &codes, &c3x3, 30.f, 128);
+    check_net (&net, &x, (const Act *[]){ &b, &y }, 2, seed);
+    net_clear (&net);
+  }
+}
+
+/* Switched on, run step by step, off and on again: each run is right. */
+static void
+test_modes (void)
+{
+  static const ConvSpec c3x3 = { 16, 3, 3, 1, { 1, 1, 1, 1 }, 1, 1, TRUE, 1,
+    0 };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (QfModel) model = NULL;
+  g_autoptr (QfEngine) engine = NULL, dense = NULL;
+  QfSparseStats stats;
+  Scene scene;
+  Net net;
+  Act x, y;
+  gsize memory;
+
+  net_init (&net, 1);
+  x = net_input_u8 (&net, 2, 40, 50, 1 / 64.f, 128);
+  y = net_conv (&net, &x, &c3x3, 0.02f, 3);
+  y = net_conv (&net, &y, &c3x3, 0.02f, 3);
+  net_output (&net, &y);
+  model = net_model (&net);
+  engine = qf_engine_new (model, 2, NULL);
+  dense = qf_engine_new (model, 1, NULL);
+  memory = qf_engine_memory (engine);
+  scene_init (&scene, 1, 2, 40, 50);
+  g_assert_false (
+      qf_engine_set_sparse (engine, QF_SPARSE_AUTO, scene.rest, 3, &error));
+  g_assert_error (error, QF_ERROR, QF_ERROR_UNSUPPORTED);
+  for (int i = 0; i < 12; i++) {
+    QfSparseMode mode = i % 4 == 3 ? QF_SPARSE_OFF : QF_SPARSE_AUTO;
+
+    g_assert_true (
+        qf_engine_set_sparse (engine, mode, scene.rest, scene.c, NULL));
+    g_assert_true ((qf_engine_memory (engine) > memory) == (mode > 0));
+    for (int k = 1; k < 6; k++) {
+      scene_picture (&scene, k);
+      feed (engine, &scene);
+      feed (dense, &scene);
+      qf_engine_run (engine);
+      qf_engine_run (dense);
+      assert_equal_outputs (engine, dense, k);
+      if (k == 3)
+        for (int s = 0; s < qf_engine_n_steps (engine); s++)
+          qf_engine_run_step (engine, s);
+    }
+    qf_engine_sparse_stats (engine, &stats);
+    g_assert_cmpuint (stats.runs, ==, mode ? 5 : 0);
+    g_assert_true (mode ? stats.macs < stats.all_macs : stats.last_share == 1);
+  }
+  g_free (scene.codes);
+  net_clear (&net);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -279,5 +358,7 @@ main (int argc, char **argv)
   g_test_add_func ("/engine-sparse/conv", test_conv);
   g_test_add_func ("/engine-sparse/wide", test_wide);
   g_test_add_func ("/engine-sparse/codes", test_codes);
+  g_test_add_func ("/engine-sparse/float", test_float);
+  g_test_add_func ("/engine-sparse/modes", test_modes);
   return g_test_run ();
 }

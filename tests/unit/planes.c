@@ -94,6 +94,26 @@ test_errors (void)
   }
 }
 
+/* Rest is known where every plane is a difference with a dead band. */
+static void
+test_at_rest (void)
+{
+  static const char *const no[] = { "Y", "D1", "D1t8,D5", "Y,D1t8", "M1x2",
+    "D1t8,R", "A4" };
+  guint8 codes[QF_MAX_PLANES];
+  QfPlanes planes;
+
+  for (guint i = 0; i < G_N_ELEMENTS (no); i++) {
+    g_assert_true (qf_planes_parse (&planes, no[i], NULL));
+    g_assert_false (qf_planes_at_rest (&planes, codes));
+  }
+  g_assert_true (qf_planes_parse (&planes, "D1t8,M2x3t1,A9t255", NULL));
+  g_assert_true (qf_planes_at_rest (&planes, codes));
+  g_assert_cmpint (codes[0], ==, 128);
+  g_assert_cmpint (codes[1], ==, 0);
+  g_assert_cmpint (codes[2], ==, 128);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -101,5 +121,6 @@ main (int argc, char **argv)
   g_test_add_func ("/planes/canonical", test_canonical);
   g_test_add_func ("/planes/fields", test_fields);
   g_test_add_func ("/planes/errors", test_errors);
+  g_test_add_func ("/planes/at-rest", test_at_rest);
   return g_test_run ();
 }
