@@ -93,6 +93,32 @@ check_codes_out (const QfKernels *k, QfRng *rng, const QfConvShape *s,
   return ok;
 }
 
+/* The upper left part of the output by itself, on the same weights. */
+static int
+check_part (const QfKernels *k, QfRng *rng, const QfConvShape *s,
+    const uint8_t *x, int zero, const void *packed, const int32_t *want)
+{
+  QfConvShape p = *s;
+  size_t row, bytes;
+  int32_t *acc;
+  void *scratch;
+  int ok = 1;
+
+  p.out_h = check_int (rng, 1, s->out_h);
+  p.out_w = check_int (rng, 1, s->out_w);
+  row = (size_t) p.out_w * s->out_c;
+  bytes = row * sizeof *acc;
+  acc = check_alloc (rng, bytes * p.out_h);
+  scratch = check_alloc (rng, k->conv_u8s8_scratch_size (&p));
+  k->conv_u8s8_s32 (&p, x, zero, packed, acc, 0, p.out_h, scratch);
+  for (int y = 0; y < p.out_h; y++)
+    ok &= memcmp (acc + row * y, want + (size_t) y * s->out_w * s->out_c,
+              bytes) == 0;
+  ok = ok || CHECK_FAIL ("%d x %d of the output differ", p.out_h, p.out_w);
+  ok &= check_free (acc, "acc") & check_free (scratch, "scratch");
+  return ok;
+}
+
 static int
 check_shape (const QfKernels *k, QfRng *rng, const QfConvShape *s, int worst)
 {
@@ -124,6 +150,7 @@ check_shape (const QfKernels *k, QfRng *rng, const QfConvShape *s, int worst)
       s, x, zero, packed, acc + row * cut, cut, s->out_h, scratch);
   ok = memcmp (acc, want, n_acc) == 0 || CHECK_FAIL ("sums differ");
   ok &= check_codes_out (k, rng, s, x, zero, packed, want);
+  ok &= check_part (k, rng, s, x, zero, packed, want);
   ok &= check_free (x, "x") & check_free (w, "w") & check_free (acc, "acc");
   ok &= check_free (packed, "packed") & check_free (scratch, "scratch");
   free (want);
