@@ -19,12 +19,12 @@ qf_sparse_count (QfSparseSlot *slot)
   }
 }
 
-/* A row of pixels of one cell row; planes of NCHW lie below each other. */
+/* A row of pixels of one row of cells. */
 static void
 compare_row (guint8 *active, const guint8 *a, const guint8 *b, gsize row,
     gsize cell, int across)
 {
-  if (memcmp (a, b, row) == 0)
+  if (memcmp (a, b, row) == 0 || !memchr (active, 0, (gsize) across))
     return;
   for (int x = 0; x < across; x++) {
     gsize at = (gsize) x * cell;

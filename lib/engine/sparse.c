@@ -150,13 +150,32 @@ compare_task (void *data, int task, int worker)
       &j->sp->slots[j->s->out], qf_step_out (j->e, j->s), task, task + 1);
 }
 
+/* What need not be computed is at rest all the same. */
+static void
+mark_needed (const Job *j)
+{
+  QfSparseSlot *out = &j->sp->slots[j->s->out];
+  int cells = j->ss->block / out->cell;
+  guint8 *active = out->active;
+
+  for (int y = 0; y < out->down; y++, active += out->across) {
+    const guint8 *need =
+        j->sp->need + (gsize) (y / cells) * (gsize) j->ss->across;
+
+    for (int x = 0; x < out->across; x++)
+      active[x] = need[x / cells];
+  }
+}
+
 static void
 run_whole (const Job *j, int i)
 {
-  QfSparseSlot *out = &j->sp->slots[j->s->out];
-
   qf_engine_run_whole (j->e, i);
-  qf_pool_run (j->e->pool, compare_task, (void *) j, out->down);
+  if (j->ss->kind == QF_SPARSE_PATCH)
+    mark_needed (j);
+  else
+    qf_pool_run (
+        j->e->pool, compare_task, (void *) j, j->sp->slots[j->s->out].down);
   j->sp->stats.macs += (guint64) j->s->info.macs;
 }
 
@@ -187,8 +206,10 @@ find_need (const Job *j)
 
     if (in->n_active == 0)
       continue;
-    if (j->ss->kind != QF_SPARSE_PATCH || i == j->ss->as_is)
+    if (j->ss->kind != QF_SPARSE_PATCH || i == j->ss->as_is) {
+      memset (j->sp->need, 1, blocks);
       return (int) blocks;
+    }
     qf_sparse_reach (j->ss, in, j->sp->need, j->sp->line);
   }
   for (gsize b = 0; b < blocks; b++)
