@@ -1,7 +1,7 @@
 /* Tests of the command: makes models and clips, compares what is in containers.
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- *   helper model OUT             finds white squares on a grid of 16 pixels
+ *   helper model OUT [PLANES]    finds white squares on a grid of 16 pixels
  *   helper square OUT FRAMES     64x64, a white square goes along the grid,
  * lossless helper truth OUT FRAMES DX   its boxes as MOT text, moved by DX
  * pixels helper clip OUT VIDEO AUDIO  a clip with sound, pictures at odd times
@@ -63,7 +63,7 @@ add_cells (QfGraph *g, int x, const char *name, int channels, float w, float b)
 }
 
 static int
-make_model (const char *path)
+make_model (const char *path, const char *planes)
 {
   QfGraph *g = qf_graph_new ();
   const gint64 dims[] = { 1, 1, SIDE, SIDE };
@@ -87,7 +87,7 @@ make_model (const char *path)
     die ("%s", error->message);
   model = qf_model_new (g);
   qf_model_set (model, "qfuse.version", "1");
-  qf_model_set (model, "qfuse.planes", "Y");
+  qf_model_set (model, "qfuse.planes", planes);
   qf_model_set (model, "qfuse.fit", "letterbox");
   qf_model_set (model, "qfuse.head", "fcos");
   qf_model_set (model, "qfuse.labels", "square");
@@ -459,8 +459,8 @@ main (int argc, char **argv)
   const char *what = argc > 2 ? argv[1] : "";
 
   gst_init (NULL, NULL);
-  if (!strcmp (what, "model") && argc == 3)
-    return make_model (argv[2]);
+  if (!strcmp (what, "model") && (argc == 3 || argc == 4))
+    return make_model (argv[2], argc == 4 ? argv[3] : "Y");
   if (!strcmp (what, "square") && argc == 4)
     return make_clip (argv[2], atoi (argv[3]), TRUE, "avenc_ffv1", NULL);
   if (!strcmp (what, "truth") && argc == 5)

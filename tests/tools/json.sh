@@ -24,4 +24,20 @@ QF_CPU=c run 0 bench --json --runs 9 model.onnx
 $helper json "$out" '$.isa' c || fail "isa"
 run 0 bench --layers --seconds 0.05 model.onnx
 has "$out" "GMAC/s"
+
+# A clip's planes, everything and only where something moves.
+$helper model differences.onnx D1t8 && $helper square square.mkv 32 || exit 1
+run 0 bench --json --clip square.mkv differences.onnx
+$helper json "$out" '$.pictures' 32 || fail "pictures"
+$helper json "$out" '$.bytes_differ' 0 || fail "bytes that differ"
+for key in still time_share mac_share still_time_share; do
+  has "$out" "\"$key\":"
+done
+run 0 bench --clip square.mkv --threads 1 differences.onnx
+has "$out" "32 pictures"
+run 1 bench --clip square.mkv model.onnx
+has "$err" "dead band"
+run 1 bench --clip no-such-file differences.onnx
+has "$err" "no-such-file"
+run 1 bench --clip differences.onnx differences.onnx
 finish
