@@ -202,6 +202,15 @@ gst_qf_network_macs (const GstQfNetwork *n, guint64 *macs, guint64 *all)
   *macs = (guint64) (stats.last_share * (double) *all + 0.5);
 }
 
+gdouble
+gst_qf_network_time_share (const GstQfNetwork *n)
+{
+  QfSparseStats stats;
+
+  qf_engine_sparse_stats (n->engine, &stats);
+  return stats.all_us > 0 ? (gdouble) stats.us / (gdouble) stats.all_us : -1;
+}
+
 const gchar *
 gst_qf_network_differs (const GstQfNetwork *n)
 {

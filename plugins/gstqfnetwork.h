@@ -35,6 +35,10 @@ gboolean gst_qf_network_run (GstQfNetwork *n, const QfGeometry *geometry,
 /** Multiply-accumulates of the last run, and what a whole one takes. */
 void gst_qf_network_macs (const GstQfNetwork *n, guint64 *macs, guint64 *all);
 
+/** With QF_SPARSE_VERIFY the time of all runs as a share of that of whole ones,
+ * else −1. */
+gdouble gst_qf_network_time_share (const GstQfNetwork *n);
+
 /** With QF_SPARSE_VERIFY the first node whose output was wrong in the last run,
  * or NULL. */
 const gchar *gst_qf_network_differs (const GstQfNetwork *n);

@@ -80,6 +80,7 @@ typedef struct
   guint64 macs, all_macs;          /* run, and of how many */
   gint64 network_time, frame_time; /* sums, µs */
   gint64 last_network_time;
+  gdouble time_share; /* of whole runs, with sparse=verify */
 } Stats;
 
 typedef struct
@@ -420,6 +421,7 @@ add_stats (GstQfuseDetect *self, Work work, gboolean upstream,
     gint64 network_time, gint64 frame_time)
 {
   guint64 macs = 0, all = 0;
+  gdouble time_share = gst_qf_network_time_share (self->current);
 
   if (work == WORK_RUN)
     gst_qf_network_macs (self->current, &macs, &all);
@@ -435,6 +437,7 @@ add_stats (GstQfuseDetect *self, Work work, gboolean upstream,
     self->stats.inferences++;
     self->stats.macs += macs;
     self->stats.all_macs += all;
+    self->stats.time_share = time_share;
     self->stats.network_time += network_time;
     self->stats.last_network_time = network_time;
   }
@@ -515,11 +518,12 @@ gst_qfuse_detect_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
 static GstStructure *
 make_stats (const Stats *s)
 {
-  return gst_structure_new ("qfusedetect-stats", "frames", G_TYPE_UINT64,
-      s->frames, "inferences", G_TYPE_UINT64, s->inferences, "reused",
-      G_TYPE_UINT64, s->reused, "detections", G_TYPE_UINT64, s->detections,
-      "upstream-planes", G_TYPE_UINT64, s->upstream_planes, "reloads",
-      G_TYPE_UINT64, s->reloads, "average-network-time", G_TYPE_UINT64,
+  GstStructure *stats = gst_structure_new ("qfusedetect-stats", "frames",
+      G_TYPE_UINT64, s->frames, "inferences", G_TYPE_UINT64, s->inferences,
+      "reused", G_TYPE_UINT64, s->reused, "detections", G_TYPE_UINT64,
+      s->detections, "upstream-planes", G_TYPE_UINT64, s->upstream_planes,
+      "reloads", G_TYPE_UINT64, s->reloads, "average-network-time",
+      G_TYPE_UINT64,
       (guint64) (s->inferences ? s->network_time * 1000 / (gint64) s->inferences
                                : 0),
       "last-network-time", G_TYPE_UINT64, (guint64) s->last_network_time * 1000,
@@ -528,6 +532,10 @@ make_stats (const Stats *s)
       "computed", G_TYPE_DOUBLE,
       s->all_macs ? (gdouble) s->macs / (gdouble) s->all_macs : 1, "isa",
       G_TYPE_STRING, qf_engine_isa (), NULL);
+
+  if (s->time_share > 0)
+    gst_structure_set (stats, "time-share", G_TYPE_DOUBLE, s->time_share, NULL);
+  return stats;
 }
 
 static void
@@ -672,7 +680,8 @@ install_properties (GObjectClass *object)
           "did not run), detections, upstream-planes (frames whose planes came "
           "from framediff), reloads; times in nanoseconds; computed (the share "
           "of the network's multiply-accumulates that its runs needed, see "
-          "sparse); the instruction set of the kernels",
+          "sparse); with sparse=verify time-share (of their time against whole "
+          "runs); the instruction set of the kernels",
           GST_TYPE_STRUCTURE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
 }
 

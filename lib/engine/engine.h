@@ -59,6 +59,8 @@ typedef struct
   guint64 macs;      /**< multiply-accumulates that were run … */
   guint64 all_macs;  /**< … of so many */
   double last_share; /**< of the last run, 0 … 1; 1 without sparse runs */
+  gint64 us,
+      all_us; /**< with QF_SPARSE_VERIFY: what they took, and whole ones */
 } QfSparseStats;
 
 void qf_engine_sparse_stats (const QfEngine *engine, QfSparseStats *stats);

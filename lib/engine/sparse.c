@@ -309,10 +309,13 @@ static void
 verify (QfEngine *e)
 {
   QfSparse *sp = e->sparse;
+  gint64 from;
 
   memcpy (
       sp->whole->inputs[0].data, e->inputs[0].data, slot_size (&e->inputs[0]));
+  from = g_get_monotonic_time ();
   qf_engine_run (sp->whole);
+  sp->stats.all_us += g_get_monotonic_time () - from;
   sp->differs = NULL;
   for (int i = 0; i < sp->n_steps && !sp->differs; i++) {
     const QfStep *s = g_ptr_array_index (e->steps, (guint) i);
@@ -329,6 +332,7 @@ qf_sparse_run (QfEngine *e)
 {
   QfSparse *sp = e->sparse;
   guint64 before = sp->stats.macs, all = 0;
+  gint64 from = g_get_monotonic_time ();
 
   for (int i = 0; i < sp->n_steps; i++)
     all += (guint64) ((QfStep *) g_ptr_array_index (e->steps, (guint) i))
@@ -338,8 +342,10 @@ qf_sparse_run (QfEngine *e)
   sp->stats.all_macs += all;
   sp->stats.last_share =
       all ? (double) (sp->stats.macs - before) / (double) all : 0;
-  if (sp->whole)
+  if (sp->whole) {
+    sp->stats.us += g_get_monotonic_time () - from;
     verify (e);
+  }
 }
 
 void

@@ -227,6 +227,20 @@ computed (GstHarness *h)
   return value;
 }
 
+static gboolean
+has_time_share (GstHarness *h)
+{
+  GstElement *e = gst_harness_find_element (h, "qfusedetect");
+  GstStructure *stats;
+  gboolean has;
+
+  g_object_get (e, "stats", &stats, NULL);
+  has = gst_structure_has_field_typed (stats, "time-share", G_TYPE_DOUBLE);
+  gst_structure_free (stats);
+  gst_object_unref (e);
+  return has;
+}
+
 /* The same detections whether everything is computed or only what moves; a
  * picture without movement costs nothing. */
 GST_START_TEST (test_sparse)
@@ -260,6 +274,7 @@ GST_START_TEST (test_sparse)
       fail_unless (computed (h) > 0 && computed (h) <= 0.5);
     else
       fail_unless_equals_float (computed (h), 1);
+    fail_unless_equals_int (has_time_share (h), m == 2);
     gst_harness_teardown (h);
   }
   g_free (model);
