@@ -533,7 +533,7 @@ make_stats (const Stats *s)
       s->all_macs ? (gdouble) s->macs / (gdouble) s->all_macs : 1, "isa",
       G_TYPE_STRING, qf_engine_isa (), NULL);
 
-  if (s->time_share > 0)
+  if (s->inferences > 0 && s->time_share >= 0)
     gst_structure_set (stats, "time-share", G_TYPE_DOUBLE, s->time_share, NULL);
   return stats;
 }
