@@ -8,7 +8,11 @@
 enum
 {
   /* Percent of a step's cells from which it runs as a whole. */
-  WHOLE_FROM = 70
+  WHOLE_FROM = 70,
+  /* Of a step, in multiply-accumulates and in bytes: less is done before
+   * another thread wakes. */
+  ALONE_MACS = 400 * 1000,
+  ALONE_BYTES = 100 * 1000
 };
 
 /* One step on one picture. */
@@ -170,12 +174,14 @@ mark_needed (const Job *j)
 static void
 run_whole (const Job *j, int i)
 {
+  const QfSparseSlot *out = &j->sp->slots[j->s->out];
+
   qf_engine_run_whole (j->e, i);
   if (j->ss->kind == QF_SPARSE_PATCH)
     mark_needed (j);
   else
-    qf_pool_run (
-        j->e->pool, compare_task, (void *) j, j->sp->slots[j->s->out].down);
+    qf_pool_run (out->size < ALONE_BYTES ? NULL : j->e->pool, compare_task,
+        (void *) j, out->down);
   j->sp->stats.macs += (guint64) j->s->info.macs;
 }
 
@@ -241,6 +247,7 @@ run_patches (const Job *j)
 {
   const QfTensor *t = qf_step_out (j->e, j->s);
   gint64 pixels = 0;
+  gboolean alone;
 
   restore (j);
   qf_sparse_cover (j->ss, j->sp->need, j->sp->rects);
@@ -250,8 +257,10 @@ run_patches (const Job *j)
     pixels +=
         (gint64) MIN (r->down, t->h - r->y) * MIN (r->across, t->w - r->x);
   }
-  if (j->sp->rects->len > 0)
-    qf_pool_run (j->e->pool, run_rect, (void *) j, (int) j->sp->rects->len);
+  alone = pixels * j->ss->pixel_macs < ALONE_MACS &&
+      pixels * t->c * (gint64) qf_dtype_size (t->dtype) < ALONE_BYTES;
+  qf_pool_run (
+      alone ? NULL : j->e->pool, run_rect, (void *) j, (int) j->sp->rects->len);
   j->sp->stats.macs += (guint64) (pixels * j->ss->pixel_macs);
 }
 
