@@ -85,6 +85,8 @@ gst_frame_diff_picture_apply (GstFrameDiffPicture *p, GstFrameDiffImage *image,
     const QfImageDiffOptions *options)
 {
   const gboolean repeat = gst_qf_buffer_repeats (frame->buffer);
+  const gboolean same =
+      repeat && v->reference != GST_FRAME_DIFF_REFERENCE_BACKGROUND;
   const guint8 *mask;
   GstVideoRectangle r;
   QfImage in;
@@ -97,6 +99,8 @@ gst_frame_diff_picture_apply (GstFrameDiffPicture *p, GstFrameDiffImage *image,
   /* without a dead band single pixels count, which the mask leaves out */
   mask = v->noise_adaptive || v->threshold > 0 ? p->result.mask : NULL;
   gst_frame_diff_image_motion (image, frame, p->luma, p->width,
-      p->result.known ? p->result.then : NULL, mask, options);
-  return p->result.known ? p->result.share : -1;
+      p->result.known && !same ? p->result.then : NULL, mask, options);
+  if (!p->result.known)
+    return -1;
+  return same ? 0 : p->result.share;
 }
