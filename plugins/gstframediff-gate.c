@@ -24,6 +24,7 @@ struct _GstFrameDiffGate
   guint64 bytes;      /* of all held */
   gboolean warned;
   gboolean dropped; /* frames, since the last that passed */
+  gboolean begun;   /* downstream has got something */
 
   /* times in the segment of dropped frames that nobody was told of */
   GstClockTime gap_start, gap_end; /* start NONE: none */
@@ -66,6 +67,7 @@ void
 gst_frame_diff_gate_forget (GstFrameDiffGate *g)
 {
   gst_frame_diff_gate_drop_held (g);
+  g->begun = FALSE;
   g->clock = g->moved = GST_CLOCK_TIME_NONE;
 }
 
@@ -97,7 +99,20 @@ tell_gap (GstFrameDiffGate *g, GstBuffer *buffer)
   gst_pad_push_event (
       g->srcpad, gst_event_new_gap (g->gap_start, g->gap_end - g->gap_start));
   g->gap_start = GST_CLOCK_TIME_NONE;
-  g->gap_told = TRUE;
+  g->gap_told = g->begun = TRUE;
+}
+
+/* Where the first frame is held, no sink gets anything for as long as pre-roll:
+ * one that waits to preroll would stop the other branches of a tee, and they
+ * the source. A GAP of no length says that it has begun. */
+static void
+tell_begin (GstFrameDiffGate *g, GstBuffer *buffer)
+{
+  if (g->begun || !GST_BUFFER_PTS_IS_VALID (buffer))
+    return;
+  g->begun = TRUE;
+  gst_pad_push_event (
+      g->srcpad, gst_event_new_gap (GST_BUFFER_PTS (buffer), 0));
 }
 
 static void
@@ -147,6 +162,7 @@ hold (GstFrameDiffGate *g, GstBuffer *buffer, const GstFrameDiffValues *v)
     tell_gap (g, buffer);
     return;
   }
+  tell_begin (g, buffer);
   h = g_new (Held, 1);
   *h = (Held){
     .buffer = gst_buffer_copy_deep (buffer), .clock = g->clock, .size = size
@@ -178,6 +194,7 @@ let_out (GstFrameDiffGate *g, GstBuffer *buffer)
     GST_BUFFER_FLAG_SET (buffer, GST_BUFFER_FLAG_DISCONT);
   }
   g->dropped = FALSE;
+  g->begun = TRUE;
   g->gap_start = GST_CLOCK_TIME_NONE;
   g->gap_told = FALSE;
   g_queue_push_tail (&g->out, buffer);

@@ -49,7 +49,8 @@
  * * `stream-time`, `running-time`, `timestamp`, `duration`: of the frame at
  *   hand, in nanoseconds
  *
- * Each start is followed by a stop: where motion goes on at the end of the
+ * Each start is followed by a stop (unless nobody asks for messages any more):
+ * where motion goes on at the end of the
  * stream, where the past is forgotten (a flush, a new stream, other caps, a
  * jump in time), or where the analysis or the element ends, the stop comes with
  * the times of the last frame.
@@ -60,7 +61,8 @@
  * drop-still=true passes only frames in which something moves while motion goes
  * on, and those up to `post-roll` seconds later. With `pre-roll` the frames of
  * so many seconds before pass too: they are copied, at most `max-bytes` of
- * them, and pre-roll is latency. Frames keep their timestamps; the first after
+ * them, and pre-roll is latency; where a tee feeds other branches, their queues
+ * must hold as much. Frames keep their timestamps; the first after
  * dropped ones has the DISCONT flag. GAP events, about one a second, tell
  * downstream that time goes on. A container with timestamps (Matroska, Ogg,
  * MP4) shows the gaps, AVI plays without them.

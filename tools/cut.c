@@ -162,7 +162,7 @@ on_gate (GstPad *pad, GstPadProbeInfo *info, gpointer data)
         time += length;
       time = running_time (pad, time);
       g_mutex_lock (&cut->lock);
-      if (GST_CLOCK_TIME_IS_VALID (time))
+      if (GST_CLOCK_TIME_IS_VALID (time) && length > 0)
         know (cut, time);
       g_mutex_unlock (&cut->lock);
       result = GST_PAD_PROBE_DROP;

@@ -442,6 +442,35 @@ GST_START_TEST (test_recording)
 }
 GST_END_TEST;
 
+/* What is held keeps no sink from its preroll: the other branch of a tee would
+ * fill up and stop the source. After a flush neither. */
+GST_START_TEST (test_sink_prerolls)
+{
+  GstVideoInfo info;
+  GstHarness *h = new_harness (
+      "framediff output=planes drop-still=true pre-roll=3600", &info);
+  GstSegment segment;
+  guint n_gaps;
+
+  gst_segment_init (&segment, GST_FORMAT_TIME);
+  for (guint i = 0; i < 2; i++) {
+    push (h, &info, 0, 20, FALSE);
+    check_nothing (h);
+    fail_unless_equals_uint64 (end_of_gaps (h, &n_gaps), 0);
+    fail_unless_equals_int (n_gaps, 1);
+    gst_harness_push_event (h, gst_event_new_flush_start ());
+    gst_harness_push_event (h, gst_event_new_flush_stop (TRUE));
+    gst_harness_push_event (h, gst_event_new_segment (&segment));
+  }
+  gst_harness_teardown (h);
+  run ("videotestsrc num-buffers=60 pattern=black ! "
+       "video/x-raw,format=I420,width=64,height=48,framerate=25/1 ! tee name=t "
+       "t. ! queue max-size-buffers=5 ! fakesink "
+       "t. ! queue ! framediff output=planes drop-still=true pre-roll=2 ! "
+       "fakesink");
+}
+GST_END_TEST;
+
 /* A stream in which nothing moves ends as any other, to the sink and to a file;
  * and a live one prerolls, plays and ends in time. */
 GST_START_TEST (test_nothing_moves)
@@ -487,6 +516,7 @@ framediff_gate_suite (void)
   tcase_add_test (tc, test_untimed);
   tcase_add_test (tc, test_pool_of_two);
   tcase_add_test (tc, test_recording);
+  tcase_add_test (tc, test_sink_prerolls);
   tcase_add_test (tc, test_nothing_moves);
   return s;
 }
