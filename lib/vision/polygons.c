@@ -60,8 +60,11 @@ read_polygon (const char **s, GArray *points, int number, GError **error)
     QfPoint p;
 
     if (!read_point (s, &p)) {
+      g_autofree char *begin =
+          g_utf8_substring (at, 0, MIN (g_utf8_strlen (at, -1), 40));
+
       g_set_error (error, QF_ERROR, QF_ERROR_ARGUMENT,
-          "\"%.40s\" in polygon %d does not start with a point; " GRAMMAR, at,
+          "\"%s\" in polygon %d does not start with a point; " GRAMMAR, begin,
           number);
       return FALSE;
     }
