@@ -272,6 +272,77 @@ test_codes (void)
   }
 }
 
+/* One more layer on the last of @a, of which there are @n. */
+static Act
+random_layer (Net *net, const Act *a, int n)
+{
+  const Act *x = &a[n - 1], *other = &a[net_int (net, 0, n - 1)];
+  ConvSpec s = { net_int (net, 4, 24), 3, 3, 1, { 1, 1, 1, 1 }, 1, 1, TRUE, 1,
+    0 };
+  int zero = net_int (net, 0, 128);
+  gboolean same = other->h == x->h && other->w == x->w;
+
+  switch (net_int (net, 0, 7)) {
+    case 0:
+      s.stride = 2;
+      break;
+    case 1:
+      s.groups = s.oc = x->c;
+      break;
+    case 2:
+      s.kh = s.kw = 1;
+      memset (s.pad, 0, sizeof s.pad);
+      break;
+    case 3:
+      s.dilation = 2;
+      for (int i = 0; i < 4; i++)
+        s.pad[i] = 2;
+      break;
+    case 4:
+      if (same && other->c == x->c)
+        return net_add (net, x, other, net_int (net, 0, 2), 0.04f, zero);
+      break;
+    case 5:
+      if (same)
+        return net_concat (
+            net, (const Act *[]){ x, other }, 2, 1, 0.045f, zero);
+      break;
+    case 6:
+      if (x->h >= 8)
+        return net_max_pool (net, x, 3, 2, 1);
+      break;
+    case 7:
+      if (x->h <= 20)
+        return net_resize (net, x, 2, 2);
+      break;
+    default:
+      break;
+  }
+  return net_conv (net, x, &s, 0.03f, zero);
+}
+
+static void
+test_random (void)
+{
+  enum
+  {
+    LAYERS = 9
+  };
+
+  for (guint64 seed = 1; seed <= 25; seed++) {
+    Act a[LAYERS];
+    Net net;
+
+    net_init (&net, 1000 + seed);
+    a[0] = net_input_u8 (&net, net_int (&net, 1, MOST_PLANES),
+        net_int (&net, 24, 48), net_int (&net, 24, 64), 1 / 64.f, 128);
+    for (int i = 1; i < LAYERS; i++)
+      a[i] = random_layer (&net, a, i);
+    check_net (&net, &a[0], (const Act *[]){ &a[LAYERS - 1] }, 1, seed);
+    net_clear (&net);
+  }
+}
+
 /* float32 layers, and a float32 input in front of codes: the same bits. */
 static void
 test_float (void)
@@ -358,6 +429,7 @@ main (int argc, char **argv)
   g_test_add_func ("/engine-sparse/conv", test_conv);
   g_test_add_func ("/engine-sparse/wide", test_wide);
   g_test_add_func ("/engine-sparse/codes", test_codes);
+  g_test_add_func ("/engine-sparse/random", test_random);
   g_test_add_func ("/engine-sparse/float", test_float);
   g_test_add_func ("/engine-sparse/modes", test_modes);
   return g_test_run ();
