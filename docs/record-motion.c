@@ -22,6 +22,7 @@ typedef struct
   GstElement *writer; /* while an event is recorded */
   int events;
   gboolean moving;
+  gboolean failed;    /* an event could not be written */
   GstClockTime first; /* of the event */
 } Recorder;
 
@@ -89,10 +90,12 @@ end (Recorder *r)
   gst_app_src_end_of_stream (GST_APP_SRC (in));
   done = gst_bus_timed_pop_filtered (
       bus, GST_CLOCK_TIME_NONE, GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
-  if (GST_MESSAGE_TYPE (done) == GST_MESSAGE_ERROR)
+  if (GST_MESSAGE_TYPE (done) == GST_MESSAGE_ERROR) {
     report (done, r->prefix);
-  else
+    r->failed = TRUE;
+  } else {
     g_print ("%s%d.webm\n", r->prefix, r->events);
+  }
   gst_element_set_state (r->writer, GST_STATE_NULL);
   g_clear_pointer (&r->writer, gst_object_unref);
 }
@@ -189,5 +192,5 @@ main (int argc, char **argv)
     report (last, "record-motion");
     return 1;
   }
-  return 0;
+  return r.failed ? 1 : 0;
 }
