@@ -316,7 +316,8 @@ gst_frame_diff_sink_event (GstBaseTransform *trans, GstEvent *event)
 {
   GstFrameDiff *self = GST_FRAME_DIFF (trans);
 
-  if (self->planes) {
+  /* others come from any thread, while frames are on their way */
+  if (GST_EVENT_IS_SERIALIZED (event) && self->planes) {
     if (gst_qf_continuity_event (&self->continuity, event))
       forget (self);
     if (GST_EVENT_TYPE (event) == GST_EVENT_SEGMENT ||
