@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstframediff-gate.h"
 
+#include <gst/base/gstbasetransform.h>
+
 #define UNTIMED_FRAME (GST_SECOND / 25) /* as in lib/vision/motion */
 #define GAP_TIME GST_SECOND
 
@@ -102,17 +104,31 @@ tell_gap (GstFrameDiffGate *g, GstBuffer *buffer)
   g->gap_told = g->begun = TRUE;
 }
 
+static gboolean
+is_live (GstFrameDiffGate *g)
+{
+  GstQuery *query = gst_query_new_latency ();
+  gboolean live = FALSE;
+
+  if (gst_pad_peer_query (GST_BASE_TRANSFORM_SINK_PAD (g->element), query))
+    gst_query_parse_latency (query, &live, NULL, NULL);
+  gst_query_unref (query);
+  return live;
+}
+
 /* Where the first frame is held, no sink gets anything for as long as pre-roll:
  * one that waits to preroll would stop the other branches of a tee, and they
- * the source. A GAP of no length says that it has begun. */
+ * the source. A GAP of no length says that it has begun. Live streams do not
+ * preroll, and a sink would make the source wait for as long as the latency. */
 static void
 tell_begin (GstFrameDiffGate *g, GstBuffer *buffer)
 {
   if (g->begun || !GST_BUFFER_PTS_IS_VALID (buffer))
     return;
   g->begun = TRUE;
-  gst_pad_push_event (
-      g->srcpad, gst_event_new_gap (GST_BUFFER_PTS (buffer), 0));
+  if (!is_live (g))
+    gst_pad_push_event (
+        g->srcpad, gst_event_new_gap (GST_BUFFER_PTS (buffer), 0));
 }
 
 static void

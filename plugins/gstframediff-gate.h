@@ -9,8 +9,8 @@ G_BEGIN_DECLS
 /** Streaming thread only. */
 typedef struct _GstFrameDiffGate GstFrameDiffGate;
 
-/** @element: who warns; @srcpad: where earlier frames and GAP events go.
- * Neither is owned. */
+/** @element: who warns, a GstBaseTransform; @srcpad: where earlier frames and
+ * GAP events go. Neither is owned. */
 GstFrameDiffGate *gst_frame_diff_gate_new (GstElement *element, GstPad *srcpad);
 void gst_frame_diff_gate_free (GstFrameDiffGate *g);
 

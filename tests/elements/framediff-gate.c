@@ -443,25 +443,18 @@ GST_START_TEST (test_recording)
 GST_END_TEST;
 
 /* What is held keeps no sink from its preroll: the other branch of a tee would
- * fill up and stop the source. After a flush neither. */
+ * fill up and stop the source. A live stream (as a harness is) is not told. */
 GST_START_TEST (test_sink_prerolls)
 {
   GstVideoInfo info;
   GstHarness *h = new_harness (
       "framediff output=planes drop-still=true pre-roll=3600", &info);
-  GstSegment segment;
   guint n_gaps;
 
-  gst_segment_init (&segment, GST_FORMAT_TIME);
-  for (guint i = 0; i < 2; i++) {
-    push (h, &info, 0, 20, FALSE);
-    check_nothing (h);
-    fail_unless_equals_uint64 (end_of_gaps (h, &n_gaps), 0);
-    fail_unless_equals_int (n_gaps, 1);
-    gst_harness_push_event (h, gst_event_new_flush_start ());
-    gst_harness_push_event (h, gst_event_new_flush_stop (TRUE));
-    gst_harness_push_event (h, gst_event_new_segment (&segment));
-  }
+  push (h, &info, 0, 20, FALSE);
+  check_nothing (h);
+  end_of_gaps (h, &n_gaps);
+  fail_unless_equals_int (n_gaps, 0);
   gst_harness_teardown (h);
   run ("videotestsrc num-buffers=60 pattern=black ! "
        "video/x-raw,format=I420,width=64,height=48,framerate=25/1 ! tee name=t "
