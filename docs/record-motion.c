@@ -167,6 +167,11 @@ main (int argc, char **argv)
     g_printerr ("Usage: record-motion PREFIX SOURCE...\n");
     return 2;
   }
+  if (!gst_registry_check_feature_version (
+          gst_registry_get (), "webmmux", 1, 0, 0)) {
+    g_printerr ("There is no webmmux: install gstreamer1.0-plugins-good.\n");
+    return 1;
+  }
   source = g_strjoinv (" ", argv + 2);
   line = g_strconcat (source,
       " ! videoconvert ! framediff output=planes post-messages=true"

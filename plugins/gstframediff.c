@@ -293,14 +293,8 @@ gst_frame_diff_set_caps (GstBaseTransform *trans, GstCaps *in, GstCaps *out)
   GstFrameDiff *self = GST_FRAME_DIFF (trans);
   GstVideoInfo info;
 
-  if (!gst_video_info_from_caps (&info, in)) {
-    GST_ERROR_OBJECT (self, "unusable caps %" GST_PTR_FORMAT, in);
+  if (!gst_qf_in_place_read_caps (trans, in, &info))
     return FALSE;
-  }
-  if (info.width > 32767 || info.height > 32767) {
-    GST_ERROR_OBJECT (self, "pictures over 32767 pixels are not supported");
-    return FALSE;
-  }
   if (!gst_qf_info_same_pixels (&info, &self->info))
     forget (self);
   gst_frame_diff_gate_drop_held (self->gate);

@@ -97,3 +97,23 @@ gst_qf_stream_time (GstBaseTransform *trans, GstBuffer *buffer)
   return gst_segment_to_stream_time (
       &trans->segment, GST_FORMAT_TIME, GST_BUFFER_PTS (buffer));
 }
+
+gboolean
+gst_qf_in_place_read_caps (
+    GstBaseTransform *trans, GstCaps *caps, GstVideoInfo *info)
+{
+  if (!gst_video_info_from_caps (info, caps)) {
+    GST_ELEMENT_ERROR (trans, STREAM, FORMAT,
+        ("The video's format cannot be read."), ("%" GST_PTR_FORMAT, caps));
+    return FALSE;
+  }
+  if (info->width > 32767 || info->height > 32767) {
+    GST_ELEMENT_ERROR (trans, STREAM, FORMAT,
+        ("Pictures over 32767 pixels to a side are not supported, these have "
+         "%d x %d: scale them before this element.",
+            info->width, info->height),
+        (NULL));
+    return FALSE;
+  }
+  return TRUE;
+}

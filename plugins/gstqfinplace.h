@@ -3,6 +3,7 @@
 #pragma once
 
 #include <gst/base/gstbasetransform.h>
+#include <gst/video/video.h>
 #include <gst/gst.h>
 
 #include "gstqfmeta-private.h"
@@ -26,5 +27,10 @@ GstQfBorders gst_qf_in_place_borders (GstBaseTransform *trans);
 /** Stream time of @buffer, GST_CLOCK_TIME_NONE where it has no timestamp or
  * lies outside the segment. */
 GstClockTime gst_qf_stream_time (GstBaseTransform *trans, GstBuffer *buffer);
+
+/** What @caps say of the pictures; FALSE and an element error where they are of
+ * no use or larger than 32767 pixels to a side. For set_caps. */
+gboolean gst_qf_in_place_read_caps (
+    GstBaseTransform *trans, GstCaps *caps, GstVideoInfo *info);
 
 G_END_DECLS

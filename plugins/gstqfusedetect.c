@@ -302,14 +302,8 @@ gst_qfuse_detect_set_caps (GstBaseTransform *trans, GstCaps *in, GstCaps *out)
   GstQfuseDetect *self = GST_QFUSE_DETECT (trans);
   GstVideoInfo info;
 
-  if (!gst_video_info_from_caps (&info, in)) {
-    GST_ERROR_OBJECT (self, "unusable caps %" GST_PTR_FORMAT, in);
+  if (!gst_qf_in_place_read_caps (trans, in, &info))
     return FALSE;
-  }
-  if (info.width > 32767 || info.height > 32767) {
-    GST_ERROR_OBJECT (self, "pictures over 32767 pixels are not supported");
-    return FALSE;
-  }
   if (info.width != self->info.width || info.height != self->info.height)
     self->count = 0; /* nothing can be carried over */
   self->info = info;

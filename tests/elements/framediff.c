@@ -750,6 +750,36 @@ GST_START_TEST (test_short_buffer)
 }
 GST_END_TEST;
 
+/* What is too large is refused with a sentence that says what to do. */
+GST_START_TEST (test_too_large)
+{
+  static const gchar *const names[] = { "framediff", "qfusedetect" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
+    GstElement *e = gst_element_factory_make (names[i], NULL);
+    GstBus *bus = gst_bus_new ();
+    GstCaps *caps = gst_caps_from_string (
+        "video/x-raw,format=GRAY8,width=40000,height=2,framerate=1/1");
+    GstBaseTransformClass *klass = GST_BASE_TRANSFORM_GET_CLASS (e);
+    GstMessage *m;
+    GError *error;
+
+    gst_element_set_bus (e, bus);
+    fail_if (klass->set_caps (GST_BASE_TRANSFORM (e), caps, caps));
+    m = gst_bus_pop_filtered (bus, GST_MESSAGE_ERROR);
+    fail_unless (m != NULL);
+    gst_message_parse_error (m, &error, NULL);
+    fail_unless (strstr (error->message, "40000 x 2: scale them") != NULL);
+    g_error_free (error);
+    gst_message_unref (m);
+    gst_caps_unref (caps);
+    gst_element_set_bus (e, NULL);
+    gst_object_unref (bus);
+    gst_object_unref (e);
+  }
+}
+GST_END_TEST;
+
 static Suite *
 framediff_suite (void)
 {
@@ -776,6 +806,7 @@ framediff_suite (void)
   tcase_add_test (tc, test_properties_from_two_threads);
   tcase_add_test (tc, test_states);
   tcase_add_test (tc, test_short_buffer);
+  tcase_add_test (tc, test_too_large);
   return s;
 }
 
