@@ -82,15 +82,16 @@ typedef union { orc_int64 i; double f; orc_int32 x2[2]; float x2f[2]; orc_int16 
 #endif
 ORC_INTERNAL void qf_orc_signed_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, const guint8 * ORC_RESTRICT s1, int p1, int p2, int p3, int p4, int n);
 ORC_INTERNAL void qf_orc_signed_once_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, const guint8 * ORC_RESTRICT s1, int p1, int p2, int n);
+ORC_INTERNAL void qf_orc_signed_once_tally_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, guint8 * ORC_RESTRICT d3, const guint8 * ORC_RESTRICT s1, int p1, int p2, int n);
 ORC_INTERNAL void qf_orc_absolute_once_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, const guint8 * ORC_RESTRICT s1, int n);
+ORC_INTERNAL void qf_orc_absolute_once_tally_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, guint8 * ORC_RESTRICT d3, const guint8 * ORC_RESTRICT s1, int n);
 ORC_INTERNAL void qf_orc_absolute_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, const guint8 * ORC_RESTRICT s1, int p1, int p2, int p3, int p4, int n);
 ORC_INTERNAL void qf_orc_signed_u16 (guint16 * ORC_RESTRICT d1, guint16 * ORC_RESTRICT d2, const guint16 * ORC_RESTRICT s1, int p1, int p2, int p3, int p4, int p5, int n);
 ORC_INTERNAL void qf_orc_absolute_u16 (guint16 * ORC_RESTRICT d1, guint16 * ORC_RESTRICT d2, const guint16 * ORC_RESTRICT s1, int p1, int p2, int p3, int p4, int p5, int n);
 ORC_INTERNAL void qf_orc_moving_u8 (guint8 * ORC_RESTRICT d1, const guint8 * ORC_RESTRICT s1, const guint8 * ORC_RESTRICT s2, int p1, int n);
 ORC_INTERNAL void qf_orc_moving_u16 (guint8 * ORC_RESTRICT d1, const guint16 * ORC_RESTRICT s1, const guint16 * ORC_RESTRICT s2, int p1, int p2, int n);
-ORC_INTERNAL void qf_orc_same_u8 (guint8 * ORC_RESTRICT d1, const guint8 * ORC_RESTRICT s1, const guint8 * ORC_RESTRICT s2, int n);
-ORC_INTERNAL void qf_orc_same_u16 (guint8 * ORC_RESTRICT d1, const guint16 * ORC_RESTRICT s1, const guint16 * ORC_RESTRICT s2, int p1, int n);
-ORC_INTERNAL void qf_orc_count (guint32 * ORC_RESTRICT a1, const guint32 * ORC_RESTRICT s1, int n);
+ORC_INTERNAL void qf_orc_tally_u8 (guint8 * ORC_RESTRICT d1, const guint8 * ORC_RESTRICT s1, const guint8 * ORC_RESTRICT s2, int n);
+ORC_INTERNAL void qf_orc_tally_u16 (guint8 * ORC_RESTRICT d1, const guint16 * ORC_RESTRICT s1, const guint16 * ORC_RESTRICT s2, int p1, int n);
 ORC_INTERNAL void qf_orc_blocks (guint8 * ORC_RESTRICT d1, const guint8 * ORC_RESTRICT s1, const guint8 * ORC_RESTRICT s2, const guint8 * ORC_RESTRICT s3, const guint8 * ORC_RESTRICT s4, int n);
 ORC_INTERNAL void qf_orc_keep_u8 (guint8 * ORC_RESTRICT d1, const guint8 * ORC_RESTRICT s1, const guint8 * ORC_RESTRICT s2, const guint8 * ORC_RESTRICT s3, const guint8 * ORC_RESTRICT s4, const guint8 * ORC_RESTRICT s5, const guint8 * ORC_RESTRICT s6, int n);
 ORC_INTERNAL void qf_orc_keep_u16 (guint16 * ORC_RESTRICT d1, const guint16 * ORC_RESTRICT s1, const guint16 * ORC_RESTRICT s2, const guint8 * ORC_RESTRICT s3, const guint8 * ORC_RESTRICT s4, const guint8 * ORC_RESTRICT s5, const guint8 * ORC_RESTRICT s6, int n);
@@ -657,6 +658,248 @@ qf_orc_signed_once_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, const
 #endif
 
 
+/* qf_orc_signed_once_tally_u8 */
+#ifdef DISABLE_ORC
+void
+qf_orc_signed_once_tally_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, guint8 * ORC_RESTRICT d3, const guint8 * ORC_RESTRICT s1, int p1, int p2, int n){
+  int i;
+  orc_int8 * ORC_RESTRICT ptr0;
+  orc_int8 * ORC_RESTRICT ptr1;
+  orc_int8 * ORC_RESTRICT ptr2;
+  const orc_int8 * ORC_RESTRICT ptr4;
+  orc_int8 var36;
+  orc_int8 var37;
+#if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
+  volatile orc_int8 var38;
+#else
+  orc_int8 var38;
+#endif
+  orc_int8 var39;
+  orc_int8 var40;
+  orc_int8 var41;
+  orc_int8 var42;
+  orc_int8 var43;
+  orc_int8 var44;
+  orc_int8 var45;
+  orc_int8 var46;
+  orc_int8 var47;
+  orc_int8 var48;
+  orc_int8 var49;
+  orc_int8 var50;
+  orc_int8 var51;
+
+  ptr0 = (orc_int8 *)d1;
+  ptr1 = (orc_int8 *)d2;
+  ptr2 = (orc_int8 *)d3;
+  ptr4 = (orc_int8 *)s1;
+
+    /* 11: loadpb */
+    var38 = 0x00000080; /* 128 or 6.32404e-322f */
+    /* 14: loadpb */
+    var39 = p1;
+    /* 16: loadpb */
+    var40 = p2;
+
+  for (i = 0; i < n; i++) {
+    /* 0: loadb */
+    var41 = ptr0[i];
+    /* 1: loadb */
+    var42 = ptr4[i];
+    /* 2: storeb */
+    ptr1[i] = var41;
+    /* 3: cmpeqb */
+    var43 = (var41 == var42) ? (~0) : 0;
+    /* 4: loadb */
+    var36 = ptr2[i];
+    /* 5: subb */
+    var37 = var36 - var43;
+    /* 6: storeb */
+    ptr2[i] = var37;
+    /* 7: subusb */
+    var44 = ORC_CLAMP_UB((orc_uint8)var41 - (orc_uint8)var42);
+    /* 8: subusb */
+    var45 = ORC_CLAMP_UB((orc_uint8)var42 - (orc_uint8)var41);
+    /* 9: shrub */
+    var46 = ((orc_uint8)var44) >> 1;
+    /* 10: shrub */
+    var47 = ((orc_uint8)var45) >> 1;
+    /* 12: addb */
+    var48 = var46 + var38;
+    /* 13: subb */
+    var49 = var48 - var47;
+    /* 15: maxub */
+    var50 = ORC_MAX((orc_uint8)var49, (orc_uint8)var39);
+    /* 17: minub */
+    var51 = ORC_MIN((orc_uint8)var50, (orc_uint8)var40);
+    /* 18: storeb */
+    ptr0[i] = var51;
+  }
+
+}
+
+#else
+static void
+_backup_qf_orc_signed_once_tally_u8 (OrcExecutor * ORC_RESTRICT ex)
+{
+  int i;
+  int n = ex->n;
+  orc_int8 * ORC_RESTRICT ptr0;
+  orc_int8 * ORC_RESTRICT ptr1;
+  orc_int8 * ORC_RESTRICT ptr2;
+  const orc_int8 * ORC_RESTRICT ptr4;
+  orc_int8 var36;
+  orc_int8 var37;
+#if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
+  volatile orc_int8 var38;
+#else
+  orc_int8 var38;
+#endif
+  orc_int8 var39;
+  orc_int8 var40;
+  orc_int8 var41;
+  orc_int8 var42;
+  orc_int8 var43;
+  orc_int8 var44;
+  orc_int8 var45;
+  orc_int8 var46;
+  orc_int8 var47;
+  orc_int8 var48;
+  orc_int8 var49;
+  orc_int8 var50;
+  orc_int8 var51;
+
+  ptr0 = (orc_int8 *)ex->arrays[0];
+  ptr1 = (orc_int8 *)ex->arrays[1];
+  ptr2 = (orc_int8 *)ex->arrays[2];
+  ptr4 = (orc_int8 *)ex->arrays[4];
+
+    /* 11: loadpb */
+    var38 = 0x00000080; /* 128 or 6.32404e-322f */
+    /* 14: loadpb */
+    var39 = ex->params[24];
+    /* 16: loadpb */
+    var40 = ex->params[25];
+
+  for (i = 0; i < n; i++) {
+    /* 0: loadb */
+    var41 = ptr0[i];
+    /* 1: loadb */
+    var42 = ptr4[i];
+    /* 2: storeb */
+    ptr1[i] = var41;
+    /* 3: cmpeqb */
+    var43 = (var41 == var42) ? (~0) : 0;
+    /* 4: loadb */
+    var36 = ptr2[i];
+    /* 5: subb */
+    var37 = var36 - var43;
+    /* 6: storeb */
+    ptr2[i] = var37;
+    /* 7: subusb */
+    var44 = ORC_CLAMP_UB((orc_uint8)var41 - (orc_uint8)var42);
+    /* 8: subusb */
+    var45 = ORC_CLAMP_UB((orc_uint8)var42 - (orc_uint8)var41);
+    /* 9: shrub */
+    var46 = ((orc_uint8)var44) >> 1;
+    /* 10: shrub */
+    var47 = ((orc_uint8)var45) >> 1;
+    /* 12: addb */
+    var48 = var46 + var38;
+    /* 13: subb */
+    var49 = var48 - var47;
+    /* 15: maxub */
+    var50 = ORC_MAX((orc_uint8)var49, (orc_uint8)var39);
+    /* 17: minub */
+    var51 = ORC_MIN((orc_uint8)var50, (orc_uint8)var40);
+    /* 18: storeb */
+    ptr0[i] = var51;
+  }
+
+}
+
+void
+qf_orc_signed_once_tally_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, guint8 * ORC_RESTRICT d3, const guint8 * ORC_RESTRICT s1, int p1, int p2, int n)
+{
+  OrcExecutor _ex, *ex = &_ex;
+  static volatile int p_inited = 0;
+  static OrcCode *c = 0;
+  void (*func) (OrcExecutor *);
+
+  if (!p_inited) {
+    orc_once_mutex_lock ();
+    if (!p_inited) {
+      OrcProgram *p;
+
+#if 1
+      static const orc_uint8 bc[] = {
+        1, 9, 27, 113, 102, 95, 111, 114, 99, 95, 115, 105, 103, 110, 101, 100, 
+        95, 111, 110, 99, 101, 95, 116, 97, 108, 108, 121, 95, 117, 56, 11, 1, 
+        1, 11, 1, 1, 11, 1, 1, 12, 1, 1, 14, 1, 1, 0, 0, 0, 
+        14, 1, 128, 0, 0, 0, 16, 1, 16, 1, 20, 1, 20, 1, 20, 1, 
+        20, 1, 43, 32, 0, 43, 33, 4, 64, 1, 32, 40, 35, 32, 33, 65, 
+        2, 2, 35, 67, 34, 32, 33, 67, 33, 33, 32, 62, 34, 34, 16, 62, 
+        33, 33, 16, 33, 34, 34, 17, 65, 34, 34, 33, 53, 34, 34, 24, 55, 
+        34, 34, 25, 64, 0, 34, 2, 0, 
+      };
+      p = orc_program_new_from_static_bytecode (bc);
+      orc_program_set_backup_function (p, _backup_qf_orc_signed_once_tally_u8);
+#else
+      p = orc_program_new ();
+      orc_program_set_name (p, "qf_orc_signed_once_tally_u8");
+      orc_program_set_backup_function (p, _backup_qf_orc_signed_once_tally_u8);
+      orc_program_add_destination (p, 1, "d1");
+      orc_program_add_destination (p, 1, "d2");
+      orc_program_add_destination (p, 1, "d3");
+      orc_program_add_source (p, 1, "s1");
+      orc_program_add_constant (p, 1, 0x00000001, "c1");
+      orc_program_add_constant (p, 1, 0x00000080, "c2");
+      orc_program_add_parameter (p, 1, "p1");
+      orc_program_add_parameter (p, 1, "p2");
+      orc_program_add_temporary (p, 1, "t1");
+      orc_program_add_temporary (p, 1, "t2");
+      orc_program_add_temporary (p, 1, "t3");
+      orc_program_add_temporary (p, 1, "t4");
+
+      orc_program_append_2 (p, "loadb", 0, ORC_VAR_T1, ORC_VAR_D1, ORC_VAR_D1, ORC_VAR_D1);
+      orc_program_append_2 (p, "loadb", 0, ORC_VAR_T2, ORC_VAR_S1, ORC_VAR_D1, ORC_VAR_D1);
+      orc_program_append_2 (p, "storeb", 0, ORC_VAR_D2, ORC_VAR_T1, ORC_VAR_D1, ORC_VAR_D1);
+      orc_program_append_2 (p, "cmpeqb", 0, ORC_VAR_T4, ORC_VAR_T1, ORC_VAR_T2, ORC_VAR_D1);
+      orc_program_append_2 (p, "subb", 0, ORC_VAR_D3, ORC_VAR_D3, ORC_VAR_T4, ORC_VAR_D1);
+      orc_program_append_2 (p, "subusb", 0, ORC_VAR_T3, ORC_VAR_T1, ORC_VAR_T2, ORC_VAR_D1);
+      orc_program_append_2 (p, "subusb", 0, ORC_VAR_T2, ORC_VAR_T2, ORC_VAR_T1, ORC_VAR_D1);
+      orc_program_append_2 (p, "shrub", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_C1, ORC_VAR_D1);
+      orc_program_append_2 (p, "shrub", 0, ORC_VAR_T2, ORC_VAR_T2, ORC_VAR_C1, ORC_VAR_D1);
+      orc_program_append_2 (p, "addb", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_C2, ORC_VAR_D1);
+      orc_program_append_2 (p, "subb", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_T2, ORC_VAR_D1);
+      orc_program_append_2 (p, "maxub", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_P1, ORC_VAR_D1);
+      orc_program_append_2 (p, "minub", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_P2, ORC_VAR_D1);
+      orc_program_append_2 (p, "storeb", 0, ORC_VAR_D1, ORC_VAR_T3, ORC_VAR_D1, ORC_VAR_D1);
+#endif
+
+      orc_program_compile (p);
+      c = orc_program_take_code (p);
+      orc_program_free (p);
+    }
+    p_inited = TRUE;
+    orc_once_mutex_unlock ();
+  }
+  ex->arrays[ORC_VAR_A2] = c;
+  ex->program = 0;
+
+  ex->n = n;
+  ex->arrays[ORC_VAR_D1] = d1;
+  ex->arrays[ORC_VAR_D2] = d2;
+  ex->arrays[ORC_VAR_D3] = d3;
+  ex->arrays[ORC_VAR_S1] = (void *)s1;
+  ex->params[ORC_VAR_P1] = p1;
+  ex->params[ORC_VAR_P2] = p2;
+
+  func = c->exec;
+  func (ex);
+}
+#endif
+
+
 /* qf_orc_absolute_once_u8 */
 #ifdef DISABLE_ORC
 void
@@ -790,6 +1033,179 @@ qf_orc_absolute_once_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, con
   ex->n = n;
   ex->arrays[ORC_VAR_D1] = d1;
   ex->arrays[ORC_VAR_D2] = d2;
+  ex->arrays[ORC_VAR_S1] = (void *)s1;
+
+  func = c->exec;
+  func (ex);
+}
+#endif
+
+
+/* qf_orc_absolute_once_tally_u8 */
+#ifdef DISABLE_ORC
+void
+qf_orc_absolute_once_tally_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, guint8 * ORC_RESTRICT d3, const guint8 * ORC_RESTRICT s1, int n){
+  int i;
+  orc_int8 * ORC_RESTRICT ptr0;
+  orc_int8 * ORC_RESTRICT ptr1;
+  orc_int8 * ORC_RESTRICT ptr2;
+  const orc_int8 * ORC_RESTRICT ptr4;
+  orc_int8 var36;
+  orc_int8 var37;
+  orc_int8 var38;
+  orc_int8 var39;
+  orc_int8 var40;
+  orc_int8 var41;
+  orc_int8 var42;
+  orc_int8 var43;
+
+  ptr0 = (orc_int8 *)d1;
+  ptr1 = (orc_int8 *)d2;
+  ptr2 = (orc_int8 *)d3;
+  ptr4 = (orc_int8 *)s1;
+
+
+  for (i = 0; i < n; i++) {
+    /* 0: loadb */
+    var38 = ptr0[i];
+    /* 1: loadb */
+    var39 = ptr4[i];
+    /* 2: storeb */
+    ptr1[i] = var38;
+    /* 3: cmpeqb */
+    var40 = (var38 == var39) ? (~0) : 0;
+    /* 4: loadb */
+    var36 = ptr2[i];
+    /* 5: subb */
+    var37 = var36 - var40;
+    /* 6: storeb */
+    ptr2[i] = var37;
+    /* 7: subusb */
+    var41 = ORC_CLAMP_UB((orc_uint8)var38 - (orc_uint8)var39);
+    /* 8: subusb */
+    var42 = ORC_CLAMP_UB((orc_uint8)var39 - (orc_uint8)var38);
+    /* 9: orb */
+    var43 = var41 | var42;
+    /* 10: storeb */
+    ptr0[i] = var43;
+  }
+
+}
+
+#else
+static void
+_backup_qf_orc_absolute_once_tally_u8 (OrcExecutor * ORC_RESTRICT ex)
+{
+  int i;
+  int n = ex->n;
+  orc_int8 * ORC_RESTRICT ptr0;
+  orc_int8 * ORC_RESTRICT ptr1;
+  orc_int8 * ORC_RESTRICT ptr2;
+  const orc_int8 * ORC_RESTRICT ptr4;
+  orc_int8 var36;
+  orc_int8 var37;
+  orc_int8 var38;
+  orc_int8 var39;
+  orc_int8 var40;
+  orc_int8 var41;
+  orc_int8 var42;
+  orc_int8 var43;
+
+  ptr0 = (orc_int8 *)ex->arrays[0];
+  ptr1 = (orc_int8 *)ex->arrays[1];
+  ptr2 = (orc_int8 *)ex->arrays[2];
+  ptr4 = (orc_int8 *)ex->arrays[4];
+
+
+  for (i = 0; i < n; i++) {
+    /* 0: loadb */
+    var38 = ptr0[i];
+    /* 1: loadb */
+    var39 = ptr4[i];
+    /* 2: storeb */
+    ptr1[i] = var38;
+    /* 3: cmpeqb */
+    var40 = (var38 == var39) ? (~0) : 0;
+    /* 4: loadb */
+    var36 = ptr2[i];
+    /* 5: subb */
+    var37 = var36 - var40;
+    /* 6: storeb */
+    ptr2[i] = var37;
+    /* 7: subusb */
+    var41 = ORC_CLAMP_UB((orc_uint8)var38 - (orc_uint8)var39);
+    /* 8: subusb */
+    var42 = ORC_CLAMP_UB((orc_uint8)var39 - (orc_uint8)var38);
+    /* 9: orb */
+    var43 = var41 | var42;
+    /* 10: storeb */
+    ptr0[i] = var43;
+  }
+
+}
+
+void
+qf_orc_absolute_once_tally_u8 (guint8 * ORC_RESTRICT d1, guint8 * ORC_RESTRICT d2, guint8 * ORC_RESTRICT d3, const guint8 * ORC_RESTRICT s1, int n)
+{
+  OrcExecutor _ex, *ex = &_ex;
+  static volatile int p_inited = 0;
+  static OrcCode *c = 0;
+  void (*func) (OrcExecutor *);
+
+  if (!p_inited) {
+    orc_once_mutex_lock ();
+    if (!p_inited) {
+      OrcProgram *p;
+
+#if 1
+      static const orc_uint8 bc[] = {
+        1, 9, 29, 113, 102, 95, 111, 114, 99, 95, 97, 98, 115, 111, 108, 117, 
+        116, 101, 95, 111, 110, 99, 101, 95, 116, 97, 108, 108, 121, 95, 117, 56, 
+        11, 1, 1, 11, 1, 1, 11, 1, 1, 12, 1, 1, 20, 1, 20, 1, 
+        20, 1, 20, 1, 43, 32, 0, 43, 33, 4, 64, 1, 32, 40, 35, 32, 
+        33, 65, 2, 2, 35, 67, 34, 32, 33, 67, 33, 33, 32, 59, 34, 34, 
+        33, 64, 0, 34, 2, 0, 
+      };
+      p = orc_program_new_from_static_bytecode (bc);
+      orc_program_set_backup_function (p, _backup_qf_orc_absolute_once_tally_u8);
+#else
+      p = orc_program_new ();
+      orc_program_set_name (p, "qf_orc_absolute_once_tally_u8");
+      orc_program_set_backup_function (p, _backup_qf_orc_absolute_once_tally_u8);
+      orc_program_add_destination (p, 1, "d1");
+      orc_program_add_destination (p, 1, "d2");
+      orc_program_add_destination (p, 1, "d3");
+      orc_program_add_source (p, 1, "s1");
+      orc_program_add_temporary (p, 1, "t1");
+      orc_program_add_temporary (p, 1, "t2");
+      orc_program_add_temporary (p, 1, "t3");
+      orc_program_add_temporary (p, 1, "t4");
+
+      orc_program_append_2 (p, "loadb", 0, ORC_VAR_T1, ORC_VAR_D1, ORC_VAR_D1, ORC_VAR_D1);
+      orc_program_append_2 (p, "loadb", 0, ORC_VAR_T2, ORC_VAR_S1, ORC_VAR_D1, ORC_VAR_D1);
+      orc_program_append_2 (p, "storeb", 0, ORC_VAR_D2, ORC_VAR_T1, ORC_VAR_D1, ORC_VAR_D1);
+      orc_program_append_2 (p, "cmpeqb", 0, ORC_VAR_T4, ORC_VAR_T1, ORC_VAR_T2, ORC_VAR_D1);
+      orc_program_append_2 (p, "subb", 0, ORC_VAR_D3, ORC_VAR_D3, ORC_VAR_T4, ORC_VAR_D1);
+      orc_program_append_2 (p, "subusb", 0, ORC_VAR_T3, ORC_VAR_T1, ORC_VAR_T2, ORC_VAR_D1);
+      orc_program_append_2 (p, "subusb", 0, ORC_VAR_T2, ORC_VAR_T2, ORC_VAR_T1, ORC_VAR_D1);
+      orc_program_append_2 (p, "orb", 0, ORC_VAR_T3, ORC_VAR_T3, ORC_VAR_T2, ORC_VAR_D1);
+      orc_program_append_2 (p, "storeb", 0, ORC_VAR_D1, ORC_VAR_T3, ORC_VAR_D1, ORC_VAR_D1);
+#endif
+
+      orc_program_compile (p);
+      c = orc_program_take_code (p);
+      orc_program_free (p);
+    }
+    p_inited = TRUE;
+    orc_once_mutex_unlock ();
+  }
+  ex->arrays[ORC_VAR_A2] = c;
+  ex->program = 0;
+
+  ex->n = n;
+  ex->arrays[ORC_VAR_D1] = d1;
+  ex->arrays[ORC_VAR_D2] = d2;
+  ex->arrays[ORC_VAR_D3] = d3;
   ex->arrays[ORC_VAR_S1] = (void *)s1;
 
   func = c->exec;
@@ -2007,17 +2423,19 @@ qf_orc_moving_u16 (guint8 * ORC_RESTRICT d1, const guint16 * ORC_RESTRICT s1, co
 #endif
 
 
-/* qf_orc_same_u8 */
+/* qf_orc_tally_u8 */
 #ifdef DISABLE_ORC
 void
-qf_orc_same_u8 (guint8 * ORC_RESTRICT d1, const guint8 * ORC_RESTRICT s1, const guint8 * ORC_RESTRICT s2, int n){
+qf_orc_tally_u8 (guint8 * ORC_RESTRICT d1, const guint8 * ORC_RESTRICT s1, const guint8 * ORC_RESTRICT s2, int n){
   int i;
   orc_int8 * ORC_RESTRICT ptr0;
   const orc_int8 * ORC_RESTRICT ptr4;
   const orc_int8 * ORC_RESTRICT ptr5;
-  orc_int8 var32;
   orc_int8 var33;
   orc_int8 var34;
+  orc_int8 var35;
+  orc_int8 var36;
+  orc_int8 var37;
 
   ptr0 = (orc_int8 *)d1;
   ptr4 = (orc_int8 *)s1;
@@ -2026,29 +2444,35 @@ qf_orc_same_u8 (guint8 * ORC_RESTRICT d1, const guint8 * ORC_RESTRICT s1, const 
 
   for (i = 0; i < n; i++) {
     /* 0: loadb */
-    var32 = ptr4[i];
+    var33 = ptr4[i];
     /* 1: loadb */
-    var33 = ptr5[i];
+    var34 = ptr5[i];
     /* 2: cmpeqb */
-    var34 = (var32 == var33) ? (~0) : 0;
-    /* 3: storeb */
-    ptr0[i] = var34;
+    var37 = (var33 == var34) ? (~0) : 0;
+    /* 3: loadb */
+    var35 = ptr0[i];
+    /* 4: subb */
+    var36 = var35 - var37;
+    /* 5: storeb */
+    ptr0[i] = var36;
   }
 
 }
 
 #else
 static void
-_backup_qf_orc_same_u8 (OrcExecutor * ORC_RESTRICT ex)
+_backup_qf_orc_tally_u8 (OrcExecutor * ORC_RESTRICT ex)
 {
   int i;
   int n = ex->n;
   orc_int8 * ORC_RESTRICT ptr0;
   const orc_int8 * ORC_RESTRICT ptr4;
   const orc_int8 * ORC_RESTRICT ptr5;
-  orc_int8 var32;
   orc_int8 var33;
   orc_int8 var34;
+  orc_int8 var35;
+  orc_int8 var36;
+  orc_int8 var37;
 
   ptr0 = (orc_int8 *)ex->arrays[0];
   ptr4 = (orc_int8 *)ex->arrays[4];
@@ -2057,19 +2481,23 @@ _backup_qf_orc_same_u8 (OrcExecutor * ORC_RESTRICT ex)
 
   for (i = 0; i < n; i++) {
     /* 0: loadb */
-    var32 = ptr4[i];
+    var33 = ptr4[i];
     /* 1: loadb */
-    var33 = ptr5[i];
+    var34 = ptr5[i];
     /* 2: cmpeqb */
-    var34 = (var32 == var33) ? (~0) : 0;
-    /* 3: storeb */
-    ptr0[i] = var34;
+    var37 = (var33 == var34) ? (~0) : 0;
+    /* 3: loadb */
+    var35 = ptr0[i];
+    /* 4: subb */
+    var36 = var35 - var37;
+    /* 5: storeb */
+    ptr0[i] = var36;
   }
 
 }
 
 void
-qf_orc_same_u8 (guint8 * ORC_RESTRICT d1, const guint8 * ORC_RESTRICT s1, const guint8 * ORC_RESTRICT s2, int n)
+qf_orc_tally_u8 (guint8 * ORC_RESTRICT d1, const guint8 * ORC_RESTRICT s1, const guint8 * ORC_RESTRICT s2, int n)
 {
   OrcExecutor _ex, *ex = &_ex;
   static volatile int p_inited = 0;
@@ -2083,21 +2511,23 @@ qf_orc_same_u8 (guint8 * ORC_RESTRICT d1, const guint8 * ORC_RESTRICT s1, const 
 
 #if 1
       static const orc_uint8 bc[] = {
-        1, 9, 14, 113, 102, 95, 111, 114, 99, 95, 115, 97, 109, 101, 95, 117, 
-        56, 11, 1, 1, 12, 1, 1, 12, 1, 1, 40, 0, 4, 5, 2, 0, 
-
+        1, 9, 15, 113, 102, 95, 111, 114, 99, 95, 116, 97, 108, 108, 121, 95, 
+        117, 56, 11, 1, 1, 12, 1, 1, 12, 1, 1, 20, 1, 40, 32, 4, 
+        5, 65, 0, 0, 32, 2, 0, 
       };
       p = orc_program_new_from_static_bytecode (bc);
-      orc_program_set_backup_function (p, _backup_qf_orc_same_u8);
+      orc_program_set_backup_function (p, _backup_qf_orc_tally_u8);
 #else
       p = orc_program_new ();
-      orc_program_set_name (p, "qf_orc_same_u8");
-      orc_program_set_backup_function (p, _backup_qf_orc_same_u8);
+      orc_program_set_name (p, "qf_orc_tally_u8");
+      orc_program_set_backup_function (p, _backup_qf_orc_tally_u8);
       orc_program_add_destination (p, 1, "d1");
       orc_program_add_source (p, 1, "s1");
       orc_program_add_source (p, 1, "s2");
+      orc_program_add_temporary (p, 1, "t1");
 
-      orc_program_append_2 (p, "cmpeqb", 0, ORC_VAR_D1, ORC_VAR_S1, ORC_VAR_S2, ORC_VAR_D1);
+      orc_program_append_2 (p, "cmpeqb", 0, ORC_VAR_T1, ORC_VAR_S1, ORC_VAR_S2, ORC_VAR_D1);
+      orc_program_append_2 (p, "subb", 0, ORC_VAR_D1, ORC_VAR_D1, ORC_VAR_T1, ORC_VAR_D1);
 #endif
 
       orc_program_compile (p);
@@ -2121,20 +2551,22 @@ qf_orc_same_u8 (guint8 * ORC_RESTRICT d1, const guint8 * ORC_RESTRICT s1, const 
 #endif
 
 
-/* qf_orc_same_u16 */
+/* qf_orc_tally_u16 */
 #ifdef DISABLE_ORC
 void
-qf_orc_same_u16 (guint8 * ORC_RESTRICT d1, const guint16 * ORC_RESTRICT s1, const guint16 * ORC_RESTRICT s2, int p1, int n){
+qf_orc_tally_u16 (guint8 * ORC_RESTRICT d1, const guint16 * ORC_RESTRICT s1, const guint16 * ORC_RESTRICT s2, int p1, int n){
   int i;
   orc_int8 * ORC_RESTRICT ptr0;
   const orc_union16 * ORC_RESTRICT ptr4;
   const orc_union16 * ORC_RESTRICT ptr5;
-  orc_union16 var34;
   orc_union16 var35;
-  orc_int8 var36;
-  orc_union16 var37;
-  orc_union16 var38;
+  orc_union16 var36;
+  orc_int8 var37;
+  orc_int8 var38;
   orc_union16 var39;
+  orc_union16 var40;
+  orc_union16 var41;
+  orc_int8 var42;
 
   ptr0 = (orc_int8 *)d1;
   ptr4 = (orc_union16 *)s1;
@@ -2143,38 +2575,44 @@ qf_orc_same_u16 (guint8 * ORC_RESTRICT d1, const guint16 * ORC_RESTRICT s1, cons
 
   for (i = 0; i < n; i++) {
     /* 0: loadw */
-    var34 = ptr4[i];
+    var35 = ptr4[i];
     /* 1: shruw */
-    var37.i = ((orc_uint16)var34.i) >> p1;
+    var39.i = ((orc_uint16)var35.i) >> p1;
     /* 2: loadw */
-    var35 = ptr5[i];
+    var36 = ptr5[i];
     /* 3: shruw */
-    var38.i = ((orc_uint16)var35.i) >> p1;
+    var40.i = ((orc_uint16)var36.i) >> p1;
     /* 4: cmpeqw */
-    var39.i = (var37.i == var38.i) ? (~0) : 0;
+    var41.i = (var39.i == var40.i) ? (~0) : 0;
     /* 5: convwb */
-    var36 = var39.i;
-    /* 6: storeb */
-    ptr0[i] = var36;
+    var42 = var41.i;
+    /* 6: loadb */
+    var37 = ptr0[i];
+    /* 7: subb */
+    var38 = var37 - var42;
+    /* 8: storeb */
+    ptr0[i] = var38;
   }
 
 }
 
 #else
 static void
-_backup_qf_orc_same_u16 (OrcExecutor * ORC_RESTRICT ex)
+_backup_qf_orc_tally_u16 (OrcExecutor * ORC_RESTRICT ex)
 {
   int i;
   int n = ex->n;
   orc_int8 * ORC_RESTRICT ptr0;
   const orc_union16 * ORC_RESTRICT ptr4;
   const orc_union16 * ORC_RESTRICT ptr5;
-  orc_union16 var34;
   orc_union16 var35;
-  orc_int8 var36;
-  orc_union16 var37;
-  orc_union16 var38;
+  orc_union16 var36;
+  orc_int8 var37;
+  orc_int8 var38;
   orc_union16 var39;
+  orc_union16 var40;
+  orc_union16 var41;
+  orc_int8 var42;
 
   ptr0 = (orc_int8 *)ex->arrays[0];
   ptr4 = (orc_union16 *)ex->arrays[4];
@@ -2183,25 +2621,29 @@ _backup_qf_orc_same_u16 (OrcExecutor * ORC_RESTRICT ex)
 
   for (i = 0; i < n; i++) {
     /* 0: loadw */
-    var34 = ptr4[i];
+    var35 = ptr4[i];
     /* 1: shruw */
-    var37.i = ((orc_uint16)var34.i) >> ex->params[24];
+    var39.i = ((orc_uint16)var35.i) >> ex->params[24];
     /* 2: loadw */
-    var35 = ptr5[i];
+    var36 = ptr5[i];
     /* 3: shruw */
-    var38.i = ((orc_uint16)var35.i) >> ex->params[24];
+    var40.i = ((orc_uint16)var36.i) >> ex->params[24];
     /* 4: cmpeqw */
-    var39.i = (var37.i == var38.i) ? (~0) : 0;
+    var41.i = (var39.i == var40.i) ? (~0) : 0;
     /* 5: convwb */
-    var36 = var39.i;
-    /* 6: storeb */
-    ptr0[i] = var36;
+    var42 = var41.i;
+    /* 6: loadb */
+    var37 = ptr0[i];
+    /* 7: subb */
+    var38 = var37 - var42;
+    /* 8: storeb */
+    ptr0[i] = var38;
   }
 
 }
 
 void
-qf_orc_same_u16 (guint8 * ORC_RESTRICT d1, const guint16 * ORC_RESTRICT s1, const guint16 * ORC_RESTRICT s2, int p1, int n)
+qf_orc_tally_u16 (guint8 * ORC_RESTRICT d1, const guint16 * ORC_RESTRICT s1, const guint16 * ORC_RESTRICT s2, int p1, int n)
 {
   OrcExecutor _ex, *ex = &_ex;
   static volatile int p_inited = 0;
@@ -2215,28 +2657,30 @@ qf_orc_same_u16 (guint8 * ORC_RESTRICT d1, const guint16 * ORC_RESTRICT s1, cons
 
 #if 1
       static const orc_uint8 bc[] = {
-        1, 9, 15, 113, 102, 95, 111, 114, 99, 95, 115, 97, 109, 101, 95, 117, 
-        49, 54, 11, 1, 1, 12, 2, 2, 12, 2, 2, 16, 2, 20, 2, 20, 
-        2, 95, 32, 4, 24, 95, 33, 5, 24, 77, 32, 32, 33, 157, 0, 32, 
-        2, 0, 
+        1, 9, 16, 113, 102, 95, 111, 114, 99, 95, 116, 97, 108, 108, 121, 95, 
+        117, 49, 54, 11, 1, 1, 12, 2, 2, 12, 2, 2, 16, 2, 20, 2, 
+        20, 2, 20, 1, 95, 32, 4, 24, 95, 33, 5, 24, 77, 32, 32, 33, 
+        157, 34, 32, 65, 0, 0, 34, 2, 0, 
       };
       p = orc_program_new_from_static_bytecode (bc);
-      orc_program_set_backup_function (p, _backup_qf_orc_same_u16);
+      orc_program_set_backup_function (p, _backup_qf_orc_tally_u16);
 #else
       p = orc_program_new ();
-      orc_program_set_name (p, "qf_orc_same_u16");
-      orc_program_set_backup_function (p, _backup_qf_orc_same_u16);
+      orc_program_set_name (p, "qf_orc_tally_u16");
+      orc_program_set_backup_function (p, _backup_qf_orc_tally_u16);
       orc_program_add_destination (p, 1, "d1");
       orc_program_add_source (p, 2, "s1");
       orc_program_add_source (p, 2, "s2");
       orc_program_add_parameter (p, 2, "p1");
       orc_program_add_temporary (p, 2, "t1");
       orc_program_add_temporary (p, 2, "t2");
+      orc_program_add_temporary (p, 1, "t3");
 
       orc_program_append_2 (p, "shruw", 0, ORC_VAR_T1, ORC_VAR_S1, ORC_VAR_P1, ORC_VAR_D1);
       orc_program_append_2 (p, "shruw", 0, ORC_VAR_T2, ORC_VAR_S2, ORC_VAR_P1, ORC_VAR_D1);
       orc_program_append_2 (p, "cmpeqw", 0, ORC_VAR_T1, ORC_VAR_T1, ORC_VAR_T2, ORC_VAR_D1);
-      orc_program_append_2 (p, "convwb", 0, ORC_VAR_D1, ORC_VAR_T1, ORC_VAR_D1, ORC_VAR_D1);
+      orc_program_append_2 (p, "convwb", 0, ORC_VAR_T3, ORC_VAR_T1, ORC_VAR_D1, ORC_VAR_D1);
+      orc_program_append_2 (p, "subb", 0, ORC_VAR_D1, ORC_VAR_D1, ORC_VAR_T3, ORC_VAR_D1);
 #endif
 
       orc_program_compile (p);
@@ -2257,155 +2701,6 @@ qf_orc_same_u16 (guint8 * ORC_RESTRICT d1, const guint16 * ORC_RESTRICT s1, cons
 
   func = c->exec;
   func (ex);
-}
-#endif
-
-
-/* qf_orc_count */
-#ifdef DISABLE_ORC
-void
-qf_orc_count (guint32 * ORC_RESTRICT a1, const guint32 * ORC_RESTRICT s1, int n){
-  int i;
-  const orc_union32 * ORC_RESTRICT ptr4;
-  orc_union32 var12 =  { 0 };
-  orc_union32 var34;
-#if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
-  volatile orc_union32 var35;
-#else
-  orc_union32 var35;
-#endif
-  orc_union32 var36;
-  orc_union32 var37;
-  orc_union32 var38;
-  orc_union32 var39;
-  orc_union32 var40;
-
-  ptr4 = (orc_union32 *)s1;
-
-    /* 1: loadpl */
-    var35.i = 0x00010001; /* 65537 or 3.23796e-319f */
-
-  for (i = 0; i < n; i++) {
-    /* 0: loadl */
-    var34 = ptr4[i];
-    /* 2: andl */
-    var37.i = var34.i & var35.i;
-    /* 3: loadl */
-    var36 = ptr4[i];
-    /* 4: shrul */
-    var38.i = ((orc_uint32)var36.i) >> 8;
-    /* 5: andl */
-    var39.i = var38.i & var35.i;
-    /* 6: addl */
-    var40.i = ((orc_uint32)var37.i) + ((orc_uint32)var39.i);
-    /* 7: accl */
-    var12.i = ((orc_uint32)var12.i) + ((orc_uint32)var40.i);
-  }
-  *a1 = var12.i;
-
-}
-
-#else
-static void
-_backup_qf_orc_count (OrcExecutor * ORC_RESTRICT ex)
-{
-  int i;
-  int n = ex->n;
-  const orc_union32 * ORC_RESTRICT ptr4;
-  orc_union32 var12 =  { 0 };
-  orc_union32 var34;
-#if defined(__APPLE__) && __GNUC__ == 4 && __GNUC_MINOR__ == 2 && defined (__i386__) 
-  volatile orc_union32 var35;
-#else
-  orc_union32 var35;
-#endif
-  orc_union32 var36;
-  orc_union32 var37;
-  orc_union32 var38;
-  orc_union32 var39;
-  orc_union32 var40;
-
-  ptr4 = (orc_union32 *)ex->arrays[4];
-
-    /* 1: loadpl */
-    var35.i = 0x00010001; /* 65537 or 3.23796e-319f */
-
-  for (i = 0; i < n; i++) {
-    /* 0: loadl */
-    var34 = ptr4[i];
-    /* 2: andl */
-    var37.i = var34.i & var35.i;
-    /* 3: loadl */
-    var36 = ptr4[i];
-    /* 4: shrul */
-    var38.i = ((orc_uint32)var36.i) >> 8;
-    /* 5: andl */
-    var39.i = var38.i & var35.i;
-    /* 6: addl */
-    var40.i = ((orc_uint32)var37.i) + ((orc_uint32)var39.i);
-    /* 7: accl */
-    var12.i = ((orc_uint32)var12.i) + ((orc_uint32)var40.i);
-  }
-  ex->accumulators[0] = var12.i;
-
-}
-
-void
-qf_orc_count (guint32 * ORC_RESTRICT a1, const guint32 * ORC_RESTRICT s1, int n)
-{
-  OrcExecutor _ex, *ex = &_ex;
-  static volatile int p_inited = 0;
-  static OrcCode *c = 0;
-  void (*func) (OrcExecutor *);
-
-  if (!p_inited) {
-    orc_once_mutex_lock ();
-    if (!p_inited) {
-      OrcProgram *p;
-
-#if 1
-      static const orc_uint8 bc[] = {
-        1, 9, 12, 113, 102, 95, 111, 114, 99, 95, 99, 111, 117, 110, 116, 12, 
-        4, 4, 13, 4, 14, 4, 1, 0, 1, 0, 14, 4, 8, 0, 0, 0, 
-        20, 4, 20, 4, 106, 32, 4, 16, 126, 33, 4, 17, 106, 33, 33, 16, 
-        103, 32, 32, 33, 181, 12, 32, 2, 0, 
-      };
-      p = orc_program_new_from_static_bytecode (bc);
-      orc_program_set_backup_function (p, _backup_qf_orc_count);
-#else
-      p = orc_program_new ();
-      orc_program_set_name (p, "qf_orc_count");
-      orc_program_set_backup_function (p, _backup_qf_orc_count);
-      orc_program_add_source (p, 4, "s1");
-      orc_program_add_accumulator (p, 4, "a1");
-      orc_program_add_constant (p, 4, 0x00010001, "c1");
-      orc_program_add_constant (p, 4, 0x00000008, "c2");
-      orc_program_add_temporary (p, 4, "t1");
-      orc_program_add_temporary (p, 4, "t2");
-
-      orc_program_append_2 (p, "andl", 0, ORC_VAR_T1, ORC_VAR_S1, ORC_VAR_C1, ORC_VAR_D1);
-      orc_program_append_2 (p, "shrul", 0, ORC_VAR_T2, ORC_VAR_S1, ORC_VAR_C2, ORC_VAR_D1);
-      orc_program_append_2 (p, "andl", 0, ORC_VAR_T2, ORC_VAR_T2, ORC_VAR_C1, ORC_VAR_D1);
-      orc_program_append_2 (p, "addl", 0, ORC_VAR_T1, ORC_VAR_T1, ORC_VAR_T2, ORC_VAR_D1);
-      orc_program_append_2 (p, "accl", 0, ORC_VAR_A1, ORC_VAR_T1, ORC_VAR_D1, ORC_VAR_D1);
-#endif
-
-      orc_program_compile (p);
-      c = orc_program_take_code (p);
-      orc_program_free (p);
-    }
-    p_inited = TRUE;
-    orc_once_mutex_unlock ();
-  }
-  ex->arrays[ORC_VAR_A2] = c;
-  ex->program = 0;
-
-  ex->n = n;
-  ex->arrays[ORC_VAR_S1] = (void *)s1;
-
-  func = c->exec;
-  func (ex);
-  *a1 = orc_executor_get_accumulator (ex, ORC_VAR_A1);
 }
 #endif
 

@@ -62,6 +62,33 @@ maxub e, e, low
 minub e, e, high
 storeb now, e
 
+# And one more for each pixel that did not change.
+.function qf_orc_signed_once_tally_u8
+.dest 1 now guint8
+.dest 1 past guint8
+.dest 1 tally guint8
+.source 1 then guint8
+.param 1 low
+.param 1 high
+.temp 1 n
+.temp 1 t
+.temp 1 e
+.temp 1 q
+loadb n, now
+loadb t, then
+storeb past, n
+cmpeqb q, n, t
+subb tally, tally, q
+subusb e, n, t
+subusb t, t, n
+shrub e, e, 1
+shrub t, t, 1
+addb e, e, 128
+subb e, e, t
+maxub e, e, low
+minub e, e, high
+storeb now, e
+
 # The same without sign, 0 ... 255.
 .function qf_orc_absolute_once_u8
 .dest 1 now guint8
@@ -73,6 +100,26 @@ storeb now, e
 loadb n, now
 loadb t, then
 storeb past, n
+subusb e, n, t
+subusb t, t, n
+orb e, e, t
+storeb now, e
+
+# And one more for each pixel that did not change.
+.function qf_orc_absolute_once_tally_u8
+.dest 1 now guint8
+.dest 1 past guint8
+.dest 1 tally guint8
+.source 1 then guint8
+.temp 1 n
+.temp 1 t
+.temp 1 e
+.temp 1 q
+loadb n, now
+loadb t, then
+storeb past, n
+cmpeqb q, n, t
+subb tally, tally, q
 subusb e, n, t
 subusb t, t, n
 orb e, e, t
@@ -207,38 +254,29 @@ cmpeqw a, a, 0
 convwb m, a
 xorb moving, m, 255
 
-# 255 where nothing changed
-.function qf_orc_same_u8
-.dest 1 same guint8
+# One more for each pixel that did not change. (A sum along the row would be one of
+# 32 bits, and Orc then works on 4 pixels at a time instead of 16.)
+.function qf_orc_tally_u8
+.dest 1 tally guint8
 .source 1 now guint8
 .source 1 then guint8
-cmpeqb same, now, then
+.temp 1 e
+cmpeqb e, now, then
+subb tally, tally, e
 
-.function qf_orc_same_u16
-.dest 1 same guint8
+.function qf_orc_tally_u16
+.dest 1 tally guint8
 .source 2 now guint16
 .source 2 then guint16
 .param 2 shift
 .temp 2 n
 .temp 2 t
+.temp 1 e
 shruw n, now, shift
 shruw t, then, shift
 cmpeqw n, n, t
-convwb same, n
-
-# How many of 4 n bytes are 255, the others 0: the sum of both halves of 16 bits.
-# (Orc works on 16 bytes of the widest variable at a time, so loops over bytes
-# must not count in 32 bits.)
-.function qf_orc_count
-.source 4 set guint32
-.accumulator 4 halves guint32
-.temp 4 a
-.temp 4 b
-andl a, set, 0x00010001
-shrul b, set, 8
-andl b, b, 0x00010001
-addl a, a, b
-accl halves, a
+convwb e, n
+subb tally, tally, e
 
 # Blocks of 2x2 that move.
 .function qf_orc_blocks

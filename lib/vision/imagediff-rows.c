@@ -39,12 +39,22 @@ qf_row_map_init (
 }
 
 static void
-difference_8 (const QfRowMap *m, guint8 *now, guint8 *past, const guint8 *then)
+difference_8 (const QfRowMap *m, guint8 *now, guint8 *past, const guint8 *then,
+    guint8 *tally)
 {
-  if (m->gain == 1 && !m->absolute)
-    qf_orc_signed_once_u8 (now, past, then, m->low, m->high, m->width);
-  else if (m->gain == 1 && m->scale == SCALE_ONE)
+  gboolean once = m->gain == 1 && (!m->absolute || m->scale == SCALE_ONE);
+
+  if (tally && !once)
+    qf_orc_tally_u8 (tally, now, then, m->width);
+  if (once && m->absolute && tally)
+    qf_orc_absolute_once_tally_u8 (now, past, tally, then, m->width);
+  else if (once && m->absolute)
     qf_orc_absolute_once_u8 (now, past, then, m->width);
+  else if (once && tally)
+    qf_orc_signed_once_tally_u8 (
+        now, past, tally, then, m->low, m->high, m->width);
+  else if (once)
+    qf_orc_signed_once_u8 (now, past, then, m->low, m->high, m->width);
   else if (m->absolute)
     qf_orc_absolute_u8 (now, past, then, 2 * m->gain, m->limit, m->scale,
         2 * m->black, m->width);
@@ -54,9 +64,11 @@ difference_8 (const QfRowMap *m, guint8 *now, guint8 *past, const guint8 *then)
 }
 
 static void
-difference_10 (
-    const QfRowMap *m, guint16 *now, guint16 *past, const guint16 *then)
+difference_10 (const QfRowMap *m, guint16 *now, guint16 *past,
+    const guint16 *then, guint8 *tally)
 {
+  if (tally)
+    qf_orc_tally_u16 (tally, now, then, m->shift, m->width);
   if (m->absolute)
     qf_orc_absolute_u16 (now, past, then, 2 * m->gain, m->limit, m->shift,
         m->scale, 2 * m->black, m->width);
@@ -66,31 +78,14 @@ difference_10 (
 }
 
 void
-qf_row_difference (
-    const QfRowMap *m, guint8 *now, guint8 *past, const guint8 *then)
+qf_row_difference (const QfRowMap *m, guint8 *now, guint8 *past,
+    const guint8 *then, guint8 *tally)
 {
   if (m->deep)
     difference_10 (
-        m, (guint16 *) now, (guint16 *) past, (const guint16 *) then);
+        m, (guint16 *) now, (guint16 *) past, (const guint16 *) then, tally);
   else
-    difference_8 (m, now, past, then);
-}
-
-gsize
-qf_row_count (
-    const QfRowMap *m, const guint8 *now, const guint8 *then, guint8 *same)
-{
-  guint32 halves = 0; /* each ≤ 2 · 2^15 / 4 */
-  int n = (m->width + 3) / 4;
-
-  memset (same + 4 * (n - 1), 0, 4);
-  if (m->deep)
-    qf_orc_same_u16 (same, (const guint16 *) now, (const guint16 *) then,
-        m->shift, m->width);
-  else
-    qf_orc_same_u8 (same, now, then, m->width);
-  qf_orc_count (&halves, (const guint32 *) same, n);
-  return (gsize) m->width - (halves & 0xffff) - (halves >> 16);
+    difference_8 (m, now, past, then, tally);
 }
 
 void
@@ -172,7 +167,7 @@ qf_image_diff_row (const QfImageDiffOptions *options, int width, guint8 *now,
     qf_orc_keep_u8 (scratch, now, then, mask, mask, mask, mask, width);
     then = scratch;
   }
-  qf_row_difference (&m, now, scratch, then);
+  qf_row_difference (&m, now, scratch, then, NULL);
 }
 
 /* Orc wants 16-bit words at even addresses. */

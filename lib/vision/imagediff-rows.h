@@ -32,14 +32,10 @@ qf_row_bytes (const QfRowMap *m)
 }
 
 /** @now becomes its difference to @then and @past takes the row as it was;
- * @past may be @then. */
-void qf_row_difference (
-    const QfRowMap *m, guint8 *now, guint8 *past, const guint8 *then);
-
-/** How many pixels differ. @same: memory for a row of bytes, aligned to 4 and
- * a multiple of 4 long. */
-gsize qf_row_count (
-    const QfRowMap *m, const guint8 *now, const guint8 *then, guint8 *same);
+ * @past may be @then. @tally[width], or NULL, counts for each column the rows
+ * in which nothing changed: at most 255 rows go in. */
+void qf_row_difference (const QfRowMap *m, guint8 *now, guint8 *past,
+    const guint8 *then, guint8 *tally);
 
 /** The difference where there is no past. */
 void qf_row_none (const QfRowMap *m, guint8 *now, guint8 *past);

@@ -38,7 +38,7 @@ struct _QfImageDiff
 
   guint8 *memory;
   guint8 *scratch[2], *kept, *mean, *zero; /* rows of samples */
-  guint8 *moving[2], *block[2], *count;    /* rows of bytes */
+  guint8 *moving[2], *block[2], *tally;    /* rows of bytes */
 };
 
 /* One picture's way through the rows. */
@@ -94,7 +94,7 @@ qf_image_diff_new (int width, int height, QfSamples samples)
     d->moving[i] = at + (gsize) i * bytes;
     d->block[i] = at + (gsize) (2 + i) * bytes;
   }
-  d->count = at + 4 * bytes;
+  d->tally = at + 4 * bytes;
   qf_image_diff_reset (d);
   return d;
 }
@@ -345,12 +345,25 @@ opened (Pass *p, int y, const guint8 *now, const guint8 *then)
   return d->kept;
 }
 
+/* Takes what qf_row_difference() counted, and clears it. */
+static gsize
+unchanged (QfImageDiff *d)
+{
+  gsize n = 0;
+
+  for (int x = 0; x < d->width; x++)
+    n += d->tally[x];
+  memset (d->tally, 0, (gsize) d->width);
+  return n;
+}
+
 gsize
 qf_image_diff_run (QfImageDiff *d, const QfImageRows *rows, gint64 time,
     const QfImageDiffOptions *o)
 {
   Pass p = { .d = d, .rows = rows };
-  gsize changed = 0;
+  gsize same = 0;
+  int counted = 0; /* rows */
   Held *slot;
 
   time = MAX (time, -1);
@@ -367,12 +380,13 @@ qf_image_diff_run (QfImageDiff *d, const QfImageRows *rows, gint64 time,
       then = opened (&p, y, now, then);
     if (p.sliding)
       qf_row_slide (&p.map, sum_row (d, y), now, p.old ? p.old + at : d->zero);
-    if (then && !o->uncounted)
-      changed += qf_row_count (&p.map, now, then, d->count);
     if (then)
-      qf_row_difference (&p.map, now, p.past + at, then);
+      qf_row_difference (
+          &p.map, now, p.past + at, then, o->uncounted ? NULL : d->tally);
     else
       qf_row_none (&p.map, now, p.past + at);
+    if (then && !o->uncounted && ++counted % 255 == 0)
+      same += unchanged (d);
     if (rows->done)
       rows->done (rows->user, y, now);
   }
@@ -380,7 +394,7 @@ qf_image_diff_run (QfImageDiff *d, const QfImageRows *rows, gint64 time,
   g_ptr_array_add (d->held, slot);
   if (p.sliding)
     d->summed++;
-  return changed;
+  return (gsize) counted * (gsize) d->width - same - unchanged (d);
 }
 
 typedef struct
