@@ -10,17 +10,6 @@
 #define BYTES (WIDTH * HEIGHT * 3 / 2)
 #define FRAME (40 * GST_MSECOND)
 
-static GstHarness *
-new_harness (const gchar *line, GstVideoInfo *info)
-{
-  GstHarness *h = gst_harness_new_parse (line);
-  GstCaps *caps = test_caps ("I420", WIDTH, HEIGHT);
-
-  fail_unless (gst_video_info_from_caps (info, caps));
-  gst_harness_set_src_caps (h, caps);
-  return h;
-}
-
 static GstBuffer *
 frame (const GstVideoInfo *info, guint n, gboolean moves)
 {
@@ -88,8 +77,8 @@ end_of_gaps (GstHarness *h, guint *n_gaps)
 GST_START_TEST (test_drop_still)
 {
   GstVideoInfo info;
-  GstHarness *h =
-      new_harness ("framediff output=planes drop-still=true", &info);
+  GstHarness *h = test_harness (
+      "framediff output=planes drop-still=true", WIDTH, HEIGHT, &info);
   guint n_gaps;
 
   push (h, &info, 0, 1, FALSE);
@@ -117,8 +106,9 @@ GST_END_TEST;
 GST_START_TEST (test_image)
 {
   GstVideoInfo info;
-  GstHarness *h = new_harness (
-      "framediff mode=absolute drop-still=true post-roll=0", &info);
+  GstHarness *h =
+      test_harness ("framediff mode=absolute drop-still=true post-roll=0",
+          WIDTH, HEIGHT, &info);
 
   push (h, &info, 0, 60, FALSE);
   push (h, &info, 60, 70, TRUE);
@@ -132,9 +122,9 @@ GST_END_TEST;
 GST_START_TEST (test_pre_roll)
 {
   GstVideoInfo info;
-  GstHarness *h = new_harness (
+  GstHarness *h = test_harness (
       "framediff output=planes drop-still=true pre-roll=0.4 post-roll=0.2",
-      &info);
+      WIDTH, HEIGHT, &info);
   guint n_gaps;
 
   push (h, &info, 0, 100, FALSE);
@@ -158,9 +148,9 @@ GST_END_TEST;
 GST_START_TEST (test_short_pause)
 {
   GstVideoInfo info;
-  GstHarness *h = new_harness (
-      "framediff output=planes drop-still=true pre-roll=1 post-roll=0.2",
-      &info);
+  GstHarness *h = test_harness (
+      "framediff output=planes drop-still=true pre-roll=1 post-roll=0.2", WIDTH,
+      HEIGHT, &info);
 
   push (h, &info, 0, 60, FALSE);
   push (h, &info, 60, 62, TRUE);
@@ -179,7 +169,7 @@ GST_START_TEST (test_max_bytes)
   gchar *line = g_strdup_printf ("framediff output=planes drop-still=true "
                                  "pre-roll=2 max-bytes=%d",
       3 * BYTES + 5);
-  GstHarness *h = new_harness (line, &info);
+  GstHarness *h = test_harness (line, WIDTH, HEIGHT, &info);
   GstElement *e = gst_harness_find_element (h, "framediff");
   GstBus *bus = gst_bus_new ();
   GstMessage *m;
@@ -211,8 +201,9 @@ GST_START_TEST (test_held_is_dropped)
 {
   for (guint end = 0; end < 4; end++) {
     GstVideoInfo info;
-    GstHarness *h = new_harness (
-        "framediff output=planes drop-still=true pre-roll=1", &info);
+    GstHarness *h =
+        test_harness ("framediff output=planes drop-still=true pre-roll=1",
+            WIDTH, HEIGHT, &info);
     GstSegment segment;
 
     push (h, &info, 0, 60, FALSE);
@@ -247,8 +238,8 @@ GST_END_TEST;
 GST_START_TEST (test_while_playing)
 {
   GstVideoInfo info;
-  GstHarness *h =
-      new_harness ("framediff output=planes find-motion=true", &info);
+  GstHarness *h = test_harness (
+      "framediff output=planes find-motion=true", WIDTH, HEIGHT, &info);
   GstElement *e = gst_harness_find_element (h, "framediff");
   GstBus *bus = gst_bus_new ();
   GstMessage *m;
@@ -291,9 +282,9 @@ GST_END_TEST;
 GST_START_TEST (test_untimed)
 {
   GstVideoInfo info;
-  GstHarness *h = new_harness (
+  GstHarness *h = test_harness (
       "framediff output=planes drop-still=true pre-roll=0.2 post-roll=0.2",
-      &info);
+      WIDTH, HEIGHT, &info);
   guint n_gaps, passed = 0;
   GstBuffer *out;
 
@@ -329,7 +320,7 @@ GST_START_TEST (test_pool_of_two)
 
   for (guint i = 0; i < G_N_ELEMENTS (lines); i++) {
     GstVideoInfo info;
-    GstHarness *h = new_harness (lines[i], &info);
+    GstHarness *h = test_harness (lines[i], WIDTH, HEIGHT, &info);
     GstBufferPool *pool = gst_buffer_pool_new ();
     GstStructure *config = gst_buffer_pool_get_config (pool);
     GstBufferPoolAcquireParams params = {
@@ -419,7 +410,7 @@ GST_START_TEST (test_recording)
       "jpegenc ! matroskamux ! filesink location=%s",
       file);
   GstVideoInfo info;
-  GstHarness *h = new_harness (line, &info);
+  GstHarness *h = test_harness (line, WIDTH, HEIGHT, &info);
   GArray *frames;
 
   gst_harness_play (h);
@@ -447,8 +438,9 @@ GST_END_TEST;
 GST_START_TEST (test_sink_prerolls)
 {
   GstVideoInfo info;
-  GstHarness *h = new_harness (
-      "framediff output=planes drop-still=true pre-roll=3600", &info);
+  GstHarness *h =
+      test_harness ("framediff output=planes drop-still=true pre-roll=3600",
+          WIDTH, HEIGHT, &info);
   guint n_gaps;
 
   push (h, &info, 0, 20, FALSE);

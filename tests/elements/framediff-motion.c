@@ -11,17 +11,6 @@
 #define SIZE 24
 #define WARM 50 /* still frames from which on a background knows what it is */
 
-static GstHarness *
-new_harness (const gchar *line, GstVideoInfo *info)
-{
-  GstHarness *h = gst_harness_new_parse (line);
-  GstCaps *caps = test_caps ("I420", WIDTH, HEIGHT);
-
-  fail_unless (gst_video_info_from_caps (info, caps));
-  gst_harness_set_src_caps (h, caps);
-  return h;
-}
-
 /* The square at frame @n, or a still picture where @x < 0. */
 static GstBuffer *
 square (const GstVideoInfo *info, gint x, guint n)
@@ -75,7 +64,7 @@ static void
 check_meta (const gchar *line)
 {
   GstVideoInfo info;
-  GstHarness *h = new_harness (line, &info);
+  GstHarness *h = test_harness (line, WIDTH, HEIGHT, &info);
   QfuseMotionMeta *m;
   GstBuffer *out;
 
@@ -156,7 +145,7 @@ GST_START_TEST (test_meta_of_images)
 
   for (guint i = 0; i < G_N_ELEMENTS (lines); i++) {
     GstVideoInfo info;
-    GstHarness *h = new_harness (lines[i], &info);
+    GstHarness *h = test_harness (lines[i], WIDTH, HEIGHT, &info);
     QfuseMotionMeta *m;
     GstBuffer *out = push (h, &info, -1, 0);
 
@@ -202,7 +191,7 @@ GST_START_TEST (test_meta_on_its_way)
     gchar *line = g_strdup_printf (
         "framediff output=planes attach-regions=true ! %s", cases[i].chain);
     GstVideoInfo info;
-    GstHarness *h = new_harness (line, &info);
+    GstHarness *h = test_harness (line, WIDTH, HEIGHT, &info);
     QfuseMotionMeta *m;
     GstBuffer *out;
 
@@ -316,7 +305,7 @@ static void
 check_events (const gchar *line, guint start, guint stop)
 {
   GstVideoInfo info;
-  GstHarness *h = new_harness (line, &info);
+  GstHarness *h = test_harness (line, WIDTH, HEIGHT, &info);
   Ear ear;
 
   listen (&ear, h);
@@ -351,8 +340,8 @@ GST_START_TEST (test_stop_at_the_end)
 {
   for (guint end = 0; end < 7; end++) {
     GstVideoInfo info;
-    GstHarness *h =
-        new_harness ("framediff output=planes post-messages=true", &info);
+    GstHarness *h = test_harness (
+        "framediff output=planes post-messages=true", WIDTH, HEIGHT, &info);
     GstSegment segment;
     Ear ear;
 
@@ -398,8 +387,8 @@ GST_END_TEST;
 GST_START_TEST (test_messages_while_playing)
 {
   GstVideoInfo info;
-  GstHarness *h =
-      new_harness ("framediff output=planes find-motion=true", &info);
+  GstHarness *h = test_harness (
+      "framediff output=planes find-motion=true", WIDTH, HEIGHT, &info);
   Ear ear;
 
   listen (&ear, h);
@@ -442,8 +431,8 @@ n_regions (GstBuffer *buffer)
 GST_START_TEST (test_regions)
 {
   GstVideoInfo info;
-  GstHarness *h =
-      new_harness ("framediff output=planes attach-regions=true", &info);
+  GstHarness *h = test_harness (
+      "framediff output=planes attach-regions=true", WIDTH, HEIGHT, &info);
   GstVideoRegionOfInterestMeta *roi;
   QfuseMotionMeta *m;
   GstBuffer *in, *out;
@@ -480,9 +469,9 @@ GST_START_TEST (test_regions_are_drawn)
 {
   GstVideoInfo info;
   GstHarness *h =
-      new_harness ("framediff output=planes attach-regions=true ! "
-                   "qfuseoverlay show-labels=false show-scores=false",
-          &info);
+      test_harness ("framediff output=planes attach-regions=true ! "
+                    "qfuseoverlay show-labels=false show-scores=false",
+          WIDTH, HEIGHT, &info);
   GstBuffer *out;
   GstVideoFrame frame;
   guint drawn = 0, far = 0;
@@ -520,7 +509,7 @@ GST_START_TEST (test_regions_are_written)
   g_autofree gchar *text = NULL;
   g_auto (GStrv) lines = NULL;
   GstVideoInfo info;
-  GstHarness *h = new_harness (line, &info);
+  GstHarness *h = test_harness (line, WIDTH, HEIGHT, &info);
 
   warm_up (h, &info);
   push_only (h, &info, 60, WARM + 1);
@@ -541,9 +530,9 @@ GST_END_TEST;
 GST_START_TEST (test_ignore)
 {
   GstVideoInfo info;
-  GstHarness *h = new_harness (
+  GstHarness *h = test_harness (
       "framediff output=planes find-motion=true ignore=\"0,0 1,0 1,1 0,1\"",
-      &info);
+      WIDTH, HEIGHT, &info);
   GstElement *e = gst_harness_find_element (h, "framediff");
   QfuseMotionMeta *m;
   GstBuffer *out;
@@ -601,8 +590,8 @@ GST_START_TEST (test_ignore_bad)
   gst_object_unref (ear.bus);
   gst_object_unref (e);
 
-  h = new_harness (
-      "framediff find-motion=true ignore=\"0,0 1,0 1,1 0,1\"", &info);
+  h = test_harness ("framediff find-motion=true ignore=\"0,0 1,0 1,1 0,1\"",
+      WIDTH, HEIGHT, &info);
   listen (&ear, h);
   warm_up (h, &info);
   g_object_set (ear.element, "ignore", "half of it", NULL);
@@ -624,8 +613,9 @@ GST_END_TEST;
 GST_START_TEST (test_options)
 {
   GstVideoInfo info;
-  GstHarness *h = new_harness (
-      "framediff output=planes find-motion=true min-area=0.05", &info);
+  GstHarness *h =
+      test_harness ("framediff output=planes find-motion=true min-area=0.05",
+          WIDTH, HEIGHT, &info);
   GstElement *e = gst_harness_find_element (h, "framediff");
   QfuseMotionMeta *m;
   GstBuffer *out;
@@ -659,8 +649,8 @@ GST_END_TEST;
 GST_START_TEST (test_exposure_step)
 {
   GstVideoInfo info;
-  GstHarness *h =
-      new_harness ("framediff output=planes post-messages=true", &info);
+  GstHarness *h = test_harness (
+      "framediff output=planes post-messages=true", WIDTH, HEIGHT, &info);
   Ear ear;
 
   listen (&ear, h);

@@ -205,3 +205,14 @@ test_sample (GstVideoFrame *frame, guint c, gint x, gint y)
       ? (guint) GST_READ_UINT16_LE (p) >> GST_VIDEO_FORMAT_INFO_SHIFT (f, c)
       : *p;
 }
+
+GstHarness *
+test_harness (const gchar *line, gint width, gint height, GstVideoInfo *info)
+{
+  GstHarness *h = gst_harness_new_parse (line);
+  GstCaps *caps = test_caps ("I420", width, height);
+
+  fail_unless (gst_video_info_from_caps (info, caps));
+  gst_harness_set_src_caps (h, caps);
+  return h;
+}

@@ -14,6 +14,10 @@ extern const gchar *const test_formats[];
 /** Caps of raw video, 25 frames a second. */
 GstCaps *test_caps (const gchar *format, gint width, gint height);
 
+/** A harness round the elements of @line that takes I420; @info: of its frames. */
+GstHarness *test_harness (
+    const gchar *line, gint width, gint height, GstVideoInfo *info);
+
 /** A textured picture whose content moves with @step: coloured, no two steps
  * alike. In the format of @info, converted from RGB by GStreamer. */
 GstBuffer *test_frame (const GstVideoInfo *info, gint step);
