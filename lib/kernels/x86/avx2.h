@@ -22,18 +22,6 @@ typedef struct
   __m256i lo, hi; /* 8-bit */
 } QfCodesAvx2;
 
-/** Whether qf_codes_avx2() gives what the reference gives: with every |m| < 1
- * no product reaches 2^31. docs/numerics.md (14) */
-static inline int
-qf_codes_avx2_can (const QfRequant *r, int channels)
-{
-  int ok = 1;
-
-  for (int c = 0; c < channels; c++)
-    ok &= r->mult[c] < 1.0f && r->mult[c] > -1.0f;
-  return ok;
-}
-
 static inline QfCodesAvx2
 qf_codes_avx2_new (const QfRequant *r)
 {

@@ -1,4 +1,4 @@
-/* libqfuse: what the files of the AVX2 convolutions share.
+/* libqfuse: what the files of the convolutions by hand share.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
@@ -15,17 +15,22 @@ typedef struct
   int c0, c1;
 } QfConvOut;
 
-/* For the table: conv_avx2.c */
-size_t qf_conv_s8_packed_size_avx2 (const QfConvShape *s);
-void qf_conv_s8_pack_avx2 (const QfConvShape *s, const int8_t *w, void *packed);
-size_t qf_conv_u8s8_scratch_size_avx2 (const QfConvShape *s);
-void qf_conv_u8s8_s32_avx2 (const QfConvShape *s, const uint8_t *x, int x_zero,
-    const void *packed, int32_t *acc, int row0, int row1, void *scratch);
-void qf_conv_u8s8_grain_avx2 (
-    const QfConvShape *s, const QfRequant *r, int *rows, int *channels);
-void qf_conv_u8s8_u8_avx2 (const QfConvShape *s, const uint8_t *x, int x_zero,
-    const void *packed, const QfRequant *r, uint8_t *y, int row0, int row1,
-    int c0, int c1, void *scratch);
+/** One way to convolve, for the shapes that it @can do. */
+typedef struct
+{
+  int (*can) (const QfConvShape *s);
+  size_t (*packed_size) (const QfConvShape *s);
+  void (*pack) (const QfConvShape *s, const int8_t *w, void *packed);
+  size_t (*scratch_size) (const QfConvShape *s);
+  void (*grain) (const QfConvShape *s, int *rows, int *channels);
+  void (*run) (const QfConvShape *s, const uint8_t *x, int x_zero,
+      const void *packed, QfConvOut out, int row0, int row1, void *scratch);
+} QfConvFamily;
+
+/* For the table: conv_avx2.c, conv_avxvnni.c, conv_avx512vnni.c */
+void qf_conv_set_avx2 (QfKernels *k);
+void qf_conv_set_avxvnni (QfKernels *k);
+void qf_conv_set_avx512vnni (QfKernels *k);
 
 /* Depthwise, 3x3: conv_dw_avx2.c */
 int qf_conv_dw_avx2_can (const QfConvShape *s);
