@@ -7,6 +7,9 @@
   K (conv_u8s8_s32)                                                            \
   K (conv_u8s8_grain)                                                          \
   K (conv_u8s8_u8)                                                             \
+  K (conv_u8s8_parts_unit)                                                     \
+  K (conv_u8s8_parts_scratch_size)                                             \
+  K (conv_u8s8_u8_parts)                                                       \
   K (requant_s32_u8)                                                           \
   K (add_u8)                                                                   \
   K (lookup_u8)                                                                \

@@ -21,6 +21,18 @@ typedef struct
   int groups;
 } QfConvShape;
 
+/** A rectangle of an output, at most QF_PART_H × QF_PART_W pixels. */
+typedef struct
+{
+  int y, x, h, w;
+} QfPart;
+
+enum
+{
+  QF_PART_H = 16,
+  QF_PART_W = 32
+};
+
 /** Requantization of int32 sums to uint8, by output channel:
  * y = clamp(rne((float)(acc + bias[c]) · mult[c]) + zero, lo, hi). */
 typedef struct
@@ -84,6 +96,20 @@ typedef struct
   void (*conv_u8s8_u8) (const QfConvShape *s, const uint8_t *x, int x_zero,
                         const void *packed, const QfRequant *r, uint8_t *y,
                         int row0, int row1, int c0, int c1, void *scratch);
+
+  /** Pixels a side of the squares of which parts of conv_u8s8_u8_parts are best
+   * made, 1, 2 or 4: a matter of speed. */
+  int (*conv_u8s8_parts_unit) (const QfConvShape *s, const QfRequant *r);
+
+  /** Bytes of scratch for conv_u8s8_u8_parts. */
+  size_t (*conv_u8s8_parts_scratch_size) (const QfConvShape *s);
+
+  /** What conv_u8s8_u8 makes of @n parts of the output, one after another: the
+   * first of @y's codes are part 0's, [h][w][out_c]. */
+  void (*conv_u8s8_u8_parts) (const QfConvShape *s, const uint8_t *x,
+                              int x_zero, const void *packed,
+                              const QfRequant *r, const QfPart *parts, int n,
+                              uint8_t *y, void *scratch);
 
   /** @pixels × @channels sums to codes. */
   void (*requant_s32_u8) (const QfRequant *r, const int32_t *acc, uint8_t *y,

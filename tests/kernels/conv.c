@@ -42,6 +42,64 @@ check_print_shape (const QfConvShape *s)
       s->dilation_h, s->dilation_w, s->groups);
 }
 
+enum
+{
+  PARTS_MOST = 40
+};
+
+/* Random parts of an output, which may overlap: with @unit their sides are
+ * multiples of it. Returns their pixels. */
+static size_t
+random_parts (QfRng *rng, const QfConvShape *s, int unit, QfPart *parts, int *n)
+{
+  size_t pixels = 0;
+  int small = check_int (rng, 0, 1);
+
+  *n = check_int (rng, 1, PARTS_MOST);
+  for (int i = 0; i < *n; i++) {
+    int y = check_int (rng, 0, s->out_h - 1) / unit * unit;
+    int x = check_int (rng, 0, s->out_w - 1) / unit * unit;
+    int h = unit * check_int (rng, 1, small ? 2 : QF_PART_H / unit);
+    int w = unit * check_int (rng, 1, small ? 2 : QF_PART_W / unit);
+
+    h = h < s->out_h - y ? h : s->out_h - y;
+    w = w < s->out_w - x ? w : s->out_w - x;
+    parts[i] = (QfPart){ y, x, h, w };
+    pixels += (size_t) h * w;
+  }
+  return pixels;
+}
+
+/* conv_u8s8_u8_parts against the whole output's @codes. */
+static int
+check_parts (const QfKernels *k, QfRng *rng, const QfConvShape *s,
+    const uint8_t *x, int zero, const void *packed, const QfRequant *r,
+    const uint8_t *codes)
+{
+  int unit = k->conv_u8s8_parts_unit (s, r), n, ok = 1;
+  QfPart parts[PARTS_MOST];
+  size_t c = (size_t) s->out_c;
+  size_t pixels =
+      random_parts (rng, s, check_int (rng, 0, 1) ? unit : 1, parts, &n);
+  uint8_t *y = check_alloc (rng, pixels * c), *at = y;
+  void *scratch = check_alloc (rng, k->conv_u8s8_parts_scratch_size (s));
+
+  if (unit != 1 && unit != 2 && unit != 4)
+    ok = CHECK_FAIL ("unit %d", unit);
+  memset (y, 0xa5, pixels * c);
+  k->conv_u8s8_u8_parts (s, x, zero, packed, r, parts, n, y, scratch);
+  for (int i = 0; i < n; i++)
+    for (int row = 0; row < parts[i].h; row++, at += (size_t) parts[i].w * c)
+      if (memcmp (at,
+              codes + ((size_t) (parts[i].y + row) * s->out_w + parts[i].x) * c,
+              (size_t) parts[i].w * c) != 0 &&
+          ok)
+        ok = CHECK_FAIL ("part %d of %d at %d,%d of %dx%d, row %d, differs", i,
+            n, parts[i].y, parts[i].x, parts[i].h, parts[i].w, row);
+  ok &= check_free (y, "y of parts") & check_free (scratch, "scratch of parts");
+  return ok;
+}
+
 /* conv_u8s8_u8 against the plain requantization of the sums @want. */
 static int
 check_codes_out (const QfKernels *k, QfRng *rng, const QfConvShape *s,
@@ -87,6 +145,7 @@ check_codes_out (const QfKernels *k, QfRng *rng, const QfConvShape *s,
         s, x, zero, packed, &r, y, 0, s->out_h, cut, s->out_c, scratch);
     ok &= memcmp (y, codes, n) == 0 || CHECK_FAIL ("codes by channels differ");
   }
+  ok &= check_parts (k, rng, s, x, zero, packed, &r, codes);
   ok &= check_free (mult, "mult") & check_free (bias, "bias");
   ok &= check_free (y, "y") & check_free (scratch, "scratch");
   free (codes);

@@ -23,6 +23,9 @@
 #define CHECK_conv_u8s8_s32 check_conv
 #define CHECK_conv_u8s8_grain check_conv
 #define CHECK_conv_u8s8_u8 check_conv
+#define CHECK_conv_u8s8_parts_unit check_conv
+#define CHECK_conv_u8s8_parts_scratch_size check_conv
+#define CHECK_conv_u8s8_u8_parts check_conv
 #define CHECK_requant_s32_u8 check_requant
 #define CHECK_add_u8 check_add_u8
 #define CHECK_lookup_u8 check_lookup_u8

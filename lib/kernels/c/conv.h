@@ -28,6 +28,25 @@ void QF_T (conv_by_sums) (const QfConvShape *s, const uint8_t *x, int x_zero,
     void (*conv) (const QfConvShape *s, const uint8_t *x, int x_zero,
         const void *packed, int32_t *acc, int row0, int row1, void *scratch));
 
+int QF_T (conv_u8s8_parts_unit) (const QfConvShape *s, const QfRequant *r);
+size_t QF_T (conv_u8s8_parts_scratch_size) (const QfConvShape *s);
+void QF_T (conv_u8s8_u8_parts) (const QfConvShape *s, const uint8_t *x,
+    int x_zero, const void *packed, const QfRequant *r, const QfPart *parts,
+    int n, uint8_t *y, void *scratch);
+
+/** conv_u8s8_u8 of any tier. */
+typedef void (*QfConvU8) (const QfConvShape *s, const uint8_t *x, int x_zero,
+    const void *packed, const QfRequant *r, uint8_t *y, int row0, int row1,
+    int c0, int c1, void *scratch);
+
+/** Parts, each by a call of @conv on a patch of the input; what @conv needs of
+ * scratch is told by @scratch_size. */
+size_t QF_T (conv_patches_size) (
+    const QfConvShape *s, size_t (*scratch_size) (const QfConvShape *s));
+void QF_T (conv_by_patches) (const QfConvShape *s, const uint8_t *x, int x_zero,
+    const void *packed, const QfRequant *r, const QfPart *parts, int n,
+    uint8_t *y, void *scratch, QfConvU8 conv);
+
 /* The same for groups == in_c == out_c. */
 size_t QF_T (conv_dw_packed_size) (const QfConvShape *s);
 void QF_T (conv_dw_pack) (const QfConvShape *s, const int8_t *w, void *packed);

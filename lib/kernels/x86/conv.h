@@ -27,6 +27,23 @@ typedef struct
       const void *packed, QfConvOut out, int row0, int row1, void *scratch);
 } QfConvFamily;
 
+/** The same family on parts of the output; codes before r->table. */
+typedef struct
+{
+  void (*run) (const QfConvShape *s, const uint8_t *x, int x_zero,
+      const void *packed, QfConvOut out, int row0, int row1, void *scratch);
+  int unit; /* pixels */
+  size_t (*scratch_size) (const QfConvShape *s);
+  void (*parts) (const QfConvShape *s, const uint8_t *x, int x_zero,
+      const void *packed, const QfRequant *r, const QfPart *parts, int n,
+      uint8_t *y, void *scratch);
+} QfConvParts;
+
+/* That of the family that has @run; NULL: it goes by patches. */
+const QfConvParts *qf_conv_parts_avx2 (void (*run) (const QfConvShape *s,
+    const uint8_t *x, int x_zero, const void *packed, QfConvOut out, int row0,
+    int row1, void *scratch));
+
 /* For the table: conv_avx2.c, conv_avxvnni.c, conv_avx512vnni.c */
 void qf_conv_set_avx2 (QfKernels *k);
 void qf_conv_set_avxvnni (QfKernels *k);
@@ -60,6 +77,17 @@ size_t qf_conv_wino_avx2_scratch_size (const QfConvShape *s);
 void qf_conv_wino_avx2_grain (const QfConvShape *s, int *rows, int *channels);
 void qf_conv_wino_avx2 (const QfConvShape *s, const uint8_t *x, int x_zero,
     const void *packed, QfConvOut out, int row0, int row1, void *scratch);
+
+size_t qf_conv_wino_parts_avx2_scratch_size (const QfConvShape *s);
+void qf_conv_wino_parts_avx2 (const QfConvShape *s, const uint8_t *x,
+    int x_zero, const void *packed, const QfRequant *r, const QfPart *parts,
+    int n, uint8_t *y, void *scratch);
+
+/* Direct kernels' parts: conv_parts_avx2.c */
+size_t qf_conv_dense_parts_avx2_scratch_size (const QfConvShape *s);
+void qf_conv_dense_parts_avx2 (const QfConvShape *s, const uint8_t *x,
+    int x_zero, const void *packed, const QfRequant *r, const QfPart *parts,
+    int n, uint8_t *y, void *scratch);
 
 /* Few input channels: conv_few_avx2.c */
 int qf_conv_few_avx2_can (const QfConvShape *s);

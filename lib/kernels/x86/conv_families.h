@@ -111,6 +111,54 @@ conv_u8 (const QfConvShape *s, const uint8_t *x, int x_zero, const void *packed,
     look_up (r->table, y, (size_t) (row1 - row0) * s->out_w, s->out_c, c0, c1);
 }
 
+/* NULL: by patches. */
+static const QfConvParts *
+parts_of (const QfConvShape *s, const QfRequant *r)
+{
+  const QfConvFamily *f = family (s);
+
+  return f && (!r || codes_can (r, s->out_c)) ? qf_conv_parts_avx2 (f->run)
+                                              : NULL;
+}
+
+static int
+parts_unit (const QfConvShape *s, const QfRequant *r)
+{
+  const QfConvParts *p = parts_of (s, r);
+
+  return p ? p->unit : QF_T (conv_u8s8_parts_unit) (s, r);
+}
+
+static size_t
+parts_scratch_size (const QfConvShape *s)
+{
+  const QfConvParts *p = parts_of (s, NULL);
+  size_t own = p ? p->scratch_size (s) : 0;
+  size_t patches = QF_T (conv_patches_size) (s, scratch_size);
+
+  return own > patches ? own : patches;
+}
+
+static void
+conv_parts (const QfConvShape *s, const uint8_t *x, int x_zero,
+    const void *packed, const QfRequant *r, const QfPart *parts, int n,
+    uint8_t *y, void *scratch)
+{
+  const QfConvParts *p = parts_of (s, r);
+  size_t pixels = 0;
+
+  if (!p) {
+    QF_T (conv_by_patches)
+    (s, x, x_zero, packed, r, parts, n, y, scratch, conv_u8);
+    return;
+  }
+  p->parts (s, x, x_zero, packed, r, parts, n, y, scratch);
+  for (int i = 0; r->table && i < n; i++)
+    pixels += (size_t) parts[i].h * parts[i].w;
+  if (r->table)
+    look_up (r->table, y, pixels, s->out_c, 0, s->out_c);
+}
+
 static void
 set_conv (QfKernels *k)
 {
@@ -120,4 +168,7 @@ set_conv (QfKernels *k)
   k->conv_u8s8_s32 = conv_s32;
   k->conv_u8s8_grain = grain;
   k->conv_u8s8_u8 = conv_u8;
+  k->conv_u8s8_parts_unit = parts_unit;
+  k->conv_u8s8_parts_scratch_size = parts_scratch_size;
+  k->conv_u8s8_u8_parts = conv_parts;
 }

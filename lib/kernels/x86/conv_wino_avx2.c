@@ -18,8 +18,9 @@ enum
   IN = 6,
   AREA = IN * IN,
   CHUNK_BYTES = 300 * 1024, /* of what is between the steps: L2 has 512 KiB */
-  PAD = 64,                 /* bytes, so that the 36 are not in the same sets */
-  HEADER = 64,              /* of packed weights */
+  CHUNK_MOST = CHUNK_BYTES / (AREA * (2 * 16 + 4 * QF_TILE_Y)), /* tiles */
+  PAD = 64,    /* bytes, so that the 36 are not in the same sets */
+  HEADER = 64, /* of packed weights */
   WEIGHTS_MAX = (1 << 25) / 255 /* Σ|w|: every sum is within ±2^25 */
 };
 
@@ -169,6 +170,13 @@ qf_conv_wino_avx2_pack (const QfConvShape *s, const int8_t *w, void *packed)
     }
 }
 
+/* 4x4 outputs or what there is of them. */
+typedef struct
+{
+  int y, x, rows, columns;
+  size_t at, row; /* elements of what is made: the first, from row to row */
+} Tile;
+
 /* What one call works on. */
 typedef struct
 {
@@ -179,18 +187,18 @@ typedef struct
   const int16_t *w;
   QfConvOut out;
   QfCodesAvx2 codes;
-  int row0, row1;
   int16_t *v;
   int32_t *m;
+  Tile *tiles; /* of the chunk */
+  int n;
 } Job;
 
-/* Tile @t (counted from row0's) to place @i of the chunk. */
+/* Tile @i of the chunk. */
 static void
-transform_input (const Job *j, int t, int i)
+transform_input (const Job *j, int i)
 {
   const QfConvShape *s = j->s;
-  int iy = j->row0 + t / j->z.across * OUT - s->pad_top;
-  int ix = t % j->z.across * OUT - s->pad_left;
+  int iy = j->tiles[i].y - s->pad_top, ix = j->tiles[i].x - s->pad_left;
   const uint8_t *pixel[AREA];
 
   for (int y = 0; y < IN; y++)
@@ -219,12 +227,12 @@ multiply_rest (const int16_t *v, size_t ic, const int16_t *w, int n, int32_t *m)
   qf_wino_multiply_avx2 (v, ic, w, n, m);
 }
 
-/* Products of @n tiles with one block of weights: all 36, one by one. */
+/* Products of the chunk with one block of weights: all 36, one by one. */
 static void
-multiply (const Job *j, const int16_t *w, int n)
+multiply (const Job *j, const int16_t *w)
 {
   size_t ic = (size_t) j->s->in_c;
-  int rest = n % QF_TILE_X, sixes = n - rest;
+  int rest = j->n % QF_TILE_X, sixes = j->n - rest;
 
   for (int a = 0; a < AREA; a++, w += ic * QF_TILE_Y) {
     const int16_t *v = j->v + (size_t) a * j->z.v_step;
@@ -237,36 +245,33 @@ multiply (const Job *j, const int16_t *w, int n)
   }
 }
 
-/* Channels @o … of tile @t, at place @i of the chunk. */
+/* Channels @o … of tile @i of the chunk. */
 static void
 transform_output (
-    const Job *j, int t, int i, int o, const float *mult, const int32_t *start)
+    const Job *j, int i, int o, const float *mult, const int32_t *start)
 {
   const QfConvShape *s = j->s;
-  int oy = t / j->z.across * OUT, ox = t % j->z.across * OUT;
-  int rows = j->row1 - j->row0 - oy, columns = s->out_w - ox;
+  const Tile *t = &j->tiles[i];
 
-  rows = rows < OUT ? rows : OUT;
-  columns = columns < OUT ? columns : OUT;
   for (int h = 0; h < QF_TILE_Y && o + h < s->out_c; h += 8) {
     __m256i sums[OUT * OUT];
-    size_t at = ((size_t) oy * s->out_w + ox) * s->out_c + o + h;
+    size_t at = t->at + (size_t) (o + h);
     int channels = s->out_c - o - h < 8 ? s->out_c - o - h : 8;
 
     qf_wino_output_avx2 (j->m + (size_t) i * QF_TILE_Y + h, j->z.m_step, sums);
-    for (int y = 0; y < rows; y++, at += (size_t) s->out_w * s->out_c)
+    for (int y = 0; y < t->rows; y++, at += t->row)
       if (j->out.acc)
-        for (int x = 0; x < columns; x++)
+        for (int x = 0; x < t->columns; x++)
           memcpy (j->out.acc + at + (size_t) x * s->out_c, &sums[OUT * y + x],
               (size_t) channels * sizeof (int32_t));
       else
         qf_wino_store_avx2 (&j->codes, sums + OUT * y, mult + h, start + h,
-            j->out.y + at, (size_t) s->out_c, columns, channels);
+            j->out.y + at, (size_t) s->out_c, t->columns, channels);
   }
 }
 
 static void
-block (const Job *j, int t, int n, int o)
+block (const Job *j, int o)
 {
   float mult[QF_TILE_Y] = { 0 };
   int32_t start[QF_TILE_Y] = { 0 };
@@ -275,48 +280,133 @@ block (const Job *j, int t, int n, int o)
     mult[i] = j->out.r->mult[o + i];
     start[i] = j->out.r->bias ? j->out.r->bias[o + i] : 0;
   }
-  multiply (j, j->w + (size_t) o * AREA * j->s->in_c, n);
-  for (int i = 0; i < n; i++)
-    transform_output (j, t + i, i, o, mult, start);
+  multiply (j, j->w + (size_t) o * AREA * j->s->in_c);
+  for (int i = 0; i < j->n; i++)
+    transform_output (j, i, o, mult, start);
+}
+
+static void
+chunk (const Job *j)
+{
+  for (int i = 0; i < j->n; i++)
+    transform_input (j, i);
+  for (int o = j->out.c0; o < j->out.c1; o += QF_TILE_Y)
+    block (j, o);
+}
+
+/* @tiles: room for a chunk of them. */
+static Job
+job (const QfConvShape *s, const uint8_t *x, int x_zero, const void *packed,
+    QfConvOut out, Tile *tiles, void *scratch)
+{
+  const uint8_t *bytes = packed;
+  Job j = { .s = s,
+    .z = sizes_of (s),
+    .x = x,
+    .x_zero = x_zero,
+    .w = (const int16_t *) (bytes + weights_at (s)),
+    .out = out,
+    .tiles = tiles };
+
+  if (out.r)
+    j.codes = qf_codes_avx2_new (out.r);
+  j.m = scratch;
+  j.v = (int16_t *) (j.m + AREA * j.z.m_step);
+  j.border = memset (j.v + AREA * j.z.v_step, x_zero, (size_t) s->in_c);
+  return j;
+}
+
+/* The tile at @y, @x of an area that ends at @y1, @x1; its results are element
+ * @at on. */
+static Tile
+tile (int y, int x, int y1, int x1, size_t at, size_t row)
+{
+  return (Tile){ y, x, y1 - y < OUT ? y1 - y : OUT, x1 - x < OUT ? x1 - x : OUT,
+    at, row };
+}
+
+static int
+is_direct (const void *packed)
+{
+  int32_t flag;
+
+  memcpy (&flag, packed, sizeof flag);
+  return !flag;
 }
 
 void
 qf_conv_wino_avx2 (const QfConvShape *s, const uint8_t *x, int x_zero,
     const void *packed, QfConvOut out, int row0, int row1, void *scratch)
 {
-  const uint8_t *bytes = packed;
-  const int16_t *w = (const int16_t *) (bytes + weights_at (s));
-  Job j = { .s = s,
-    .z = sizes_of (s),
-    .x = x,
-    .x_zero = x_zero,
-    .w = w,
-    .out = out,
-    .row0 = row0,
-    .row1 = row1 };
-  int tiles = (row1 - row0 + OUT - 1) / OUT * j.z.across, each;
-  int32_t flag;
+  size_t pixel = (size_t) s->out_c, row = (size_t) s->out_w * pixel;
+  Tile tiles[CHUNK_MOST];
+  int all, each;
+  Job j;
 
-  memcpy (&flag, packed, sizeof flag);
-  if (!flag || !is_worth_it (s, row1 - row0)) {
-    qf_conv_dense_avx2 (s, x, x_zero, bytes + HEADER, out, row0, row1, scratch);
+  if (is_direct (packed) || !is_worth_it (s, row1 - row0)) {
+    qf_conv_dense_avx2 (s, x, x_zero, (const uint8_t *) packed + HEADER, out,
+        row0, row1, scratch);
     return;
   }
-  if (out.r)
-    j.codes = qf_codes_avx2_new (out.r);
-  j.m = scratch;
-  j.v = (int16_t *) (j.m + AREA * j.z.m_step);
-  j.border = memset (j.v + AREA * j.z.v_step, x_zero, (size_t) s->in_c);
+  j = job (s, x, x_zero, packed, out, tiles, scratch);
+  all = (row1 - row0 + OUT - 1) / OUT * j.z.across;
   /* equal chunks: a short one costs as much reading of weights as a long one */
-  each = (tiles + j.z.chunk - 1) / j.z.chunk;
-  each = (tiles + each - 1) / each;
+  each = (all + j.z.chunk - 1) / j.z.chunk;
+  each = (all + each - 1) / each;
   each = (each + QF_TILE_X - 1) / QF_TILE_X * QF_TILE_X;
-  for (int t = 0; t < tiles; t += each) {
-    int n = tiles - t < each ? tiles - t : each;
+  for (int t = 0; t < all; t += each) {
+    j.n = all - t < each ? all - t : each;
+    for (int i = 0; i < j.n; i++) {
+      int oy = (t + i) / j.z.across * OUT, ox = (t + i) % j.z.across * OUT;
 
-    for (int i = 0; i < n; i++)
-      transform_input (&j, t + i, i);
-    for (int o = out.c0; o < out.c1; o += QF_TILE_Y)
-      block (&j, t, n, o);
+      tiles[i] = tile (row0 + oy, ox, row1, s->out_w,
+          (size_t) oy * row + (size_t) ox * pixel, row);
+    }
+    chunk (&j);
   }
+}
+
+size_t
+qf_conv_wino_parts_avx2_scratch_size (const QfConvShape *s)
+{
+  size_t own = qf_conv_wino_avx2_scratch_size (s);
+  size_t dense = qf_conv_dense_parts_avx2_scratch_size (s);
+
+  return own > dense ? own : dense;
+}
+
+/* Tiles of all parts, chunk by chunk. */
+void
+qf_conv_wino_parts_avx2 (const QfConvShape *s, const uint8_t *x, int x_zero,
+    const void *packed, const QfRequant *r, const QfPart *parts, int n,
+    uint8_t *y, void *scratch)
+{
+  QfConvOut out = { .r = r, .y = y, .c1 = s->out_c };
+  Tile tiles[CHUNK_MOST];
+  size_t at = 0;
+  Job j;
+
+  if (is_direct (packed)) {
+    qf_conv_dense_parts_avx2 (s, x, x_zero, (const uint8_t *) packed + HEADER,
+        r, parts, n, y, scratch);
+    return;
+  }
+  j = job (s, x, x_zero, packed, out, tiles, scratch);
+  for (int i = 0; i < n; i++) {
+    const QfPart *p = &parts[i];
+    size_t row = (size_t) p->w * s->out_c;
+
+    for (int ty = 0; ty < p->h; ty += OUT)
+      for (int tx = 0; tx < p->w; tx += OUT) {
+        if (j.n == j.z.chunk) {
+          chunk (&j);
+          j.n = 0;
+        }
+        tiles[j.n++] = tile (p->y + ty, p->x + tx, p->y + p->h, p->x + p->w,
+            at + (size_t) ty * row + (size_t) tx * s->out_c, row);
+      }
+    at += (size_t) p->h * row;
+  }
+  if (j.n > 0)
+    chunk (&j);
 }
