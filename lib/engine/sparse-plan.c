@@ -8,7 +8,7 @@
 
 enum
 {
-  BLOCK_LEAST = 2 /* pixels: less computes less, but in more calls */
+  PATCH_UNIT = 2 /* pixels: less computes less, but in more calls */
 };
 
 static gboolean
@@ -37,22 +37,6 @@ patch_shape (const QfConvShape *s, const QfSparseStep *ss, int down, int across)
   return p;
 }
 
-static void
-pack (const QfEngine *e, const QfStep *s, const QfConvShape *p, void *to)
-{
-  if (s->info.quantized)
-    e->k->conv_s8_pack (p, s->w, to);
-  else
-    e->k->conv_f32_pack (p, s->w, to);
-}
-
-static gsize
-packed_size (const QfEngine *e, const QfStep *s, const QfConvShape *p)
-{
-  return s->info.quantized ? e->k->conv_s8_packed_size (p)
-                           : e->k->conv_f32_packed_size (p);
-}
-
 /* Kernels may pack weights in one way for small outputs and in another for
  * large ones. Patches are run on the step's own weights, so all must agree.
  * @scratch is raised to what the largest call needs. */
@@ -60,27 +44,24 @@ static gboolean
 packs_alike (
     const QfEngine *e, const QfStep *s, const QfSparseStep *ss, gsize *scratch)
 {
-  gsize size = packed_size (e, s, &s->shape);
+  gsize size = e->k->conv_f32_packed_size (&s->shape);
   gboolean alike = TRUE;
-  int step = ss->block;
 
-  for (int down = step; down <= QF_RECT_DOWN; down += step)
-    for (int across = step; across <= QF_RECT_ACROSS; across += step) {
+  for (int down = 1; down <= QF_PART_H; down++)
+    for (int across = 1; across <= QF_PART_W; across++) {
       QfConvShape p = patch_shape (&s->shape, ss, down, across);
 
-      alike &= packed_size (e, s, &p) == size;
-      *scratch = MAX (*scratch,
-          s->info.quantized ? e->k->conv_u8s8_scratch_size (&p)
-                            : e->k->conv_f32_scratch_size (&p));
+      alike &= e->k->conv_f32_packed_size (&p) == size;
+      *scratch = MAX (*scratch, e->k->conv_f32_scratch_size (&p));
     }
   for (int i = 0; i < 2 && alike; i++) {
-    QfConvShape p = patch_shape (
-        &s->shape, ss, i ? QF_RECT_DOWN : step, i ? QF_RECT_ACROSS : step);
+    QfConvShape p =
+        patch_shape (&s->shape, ss, i ? QF_PART_H : 1, i ? QF_PART_W : 1);
     g_autofree void *twin = g_malloc0 (size);
 
     /* what packing leaves untouched is equal in both */
     memcpy (twin, s->packed, size);
-    pack (e, s, &p, twin);
+    e->k->conv_f32_pack (&p, s->w, twin);
     alike = memcmp (twin, s->packed, size) == 0;
   }
   return alike;
@@ -90,25 +71,22 @@ static void
 set_window (QfSparseStep *ss, const QfConvShape *c)
 {
   ss->kind = QF_SPARSE_PATCH;
-  ss->y = (QfReach){ c->stride_h, 1, c->pad_top,
-    (c->kernel_h - 1) * c->dilation_h + 1, NULL, NULL };
-  ss->x = (QfReach){ c->stride_w, 1, c->pad_left,
-    (c->kernel_w - 1) * c->dilation_w + 1, NULL, NULL };
+  ss->unit = PATCH_UNIT;
+  ss->y = (QfReach){ c->stride_h, 1, c->pad_top, c->kernel_h, c->dilation_h };
+  ss->x = (QfReach){ c->stride_w, 1, c->pad_left, c->kernel_w, c->dilation_w };
 }
 
 static void
 plan_conv (const QfEngine *e, const QfStep *s, QfSparseStep *ss, gsize *scratch)
 {
-  const QfTensor *x = qf_step_in (e, s, 0);
-
   set_window (ss, &s->shape);
-  if (s->info.quantized)
-    ss->border.u8 = (guint8) x->zero;
-  while (!packs_alike (e, s, ss, scratch))
-    if ((ss->block *= 2) > QF_CELL_LARGEST) {
-      ss->kind = QF_SPARSE_WHOLE;
-      return;
-    }
+  if (s->info.quantized) {
+    ss->kind = QF_SPARSE_CONV;
+    ss->unit = e->k->conv_u8s8_parts_unit (&s->shape, &s->requant);
+    *scratch = MAX (*scratch, e->k->conv_u8s8_parts_scratch_size (&s->shape));
+  } else if (!packs_alike (e, s, ss, scratch)) {
+    ss->kind = QF_SPARSE_WHOLE;
+  }
 }
 
 /* Same place in all inputs, but for one that is a value a channel. */
@@ -117,7 +95,7 @@ plan_pointwise (const QfEngine *e, const QfStep *s, QfSparseStep *ss)
 {
   const QfTensor *y = qf_step_out (e, s);
 
-  ss->kind = QF_SPARSE_PATCH;
+  ss->kind = QF_SPARSE_PLACE;
   for (int i = 0; i < s->n_in; i++)
     if (!same_size (qf_step_in (e, s, i), y)) {
       if (ss->as_is >= 0 || !is_op (s, QF_OP_ADD))
@@ -126,22 +104,32 @@ plan_pointwise (const QfEngine *e, const QfStep *s, QfSparseStep *ss)
     }
 }
 
-/* @cell: of the output. */
+/* Blocks of as many outputs as one input has. */
 static void
-plan_step (const QfEngine *e, const QfStep *s, QfSparseStep *ss, int cell,
-    gsize *scratch)
+plan_resize (const QfStep *s, QfSparseStep *ss)
+{
+  ss->y.div = s->scale_h;
+  ss->x.div = s->scale_w;
+  while (ss->unit < 4 &&
+      (ss->unit % s->scale_h != 0 || ss->unit % s->scale_w != 0))
+    ss->unit *= 2;
+  if (ss->unit % s->scale_h == 0 && ss->unit % s->scale_w == 0)
+    ss->kind = QF_SPARSE_PLACE;
+}
+
+static void
+plan_step (const QfEngine *e, const QfStep *s, QfSparseStep *ss, gsize *scratch)
 {
   const QfTensor *y = qf_step_out (e, s);
   int pixels = y->h * y->w;
 
-  *ss = (QfSparseStep){ .kind = QF_SPARSE_WHOLE, .as_is = -1 };
-  ss->block = MAX (cell, BLOCK_LEAST);
-  ss->y = ss->x = (QfReach){ 1, 1, 0, 1, NULL, NULL };
+  *ss = (QfSparseStep){ .kind = QF_SPARSE_WHOLE, .unit = 1, .as_is = -1 };
+  ss->y = ss->x = (QfReach){ 1, 1, 0, 1, 1 };
   ss->pixel_macs = s->info.macs / pixels;
   if (qf_step_in (e, s, 0)->layout == QF_NCHW &&
       g_str_equal (s->info.op, "Layout"))
     ss->kind = QF_SPARSE_ROWS;
-  else if (pixels <= QF_CELL_LARGEST * QF_CELL_LARGEST)
+  else if (pixels <= QF_SPARSE_SMALL)
     return;
   else if (is_op (s, QF_OP_CONV))
     plan_conv (e, s, ss, scratch);
@@ -150,14 +138,7 @@ plan_step (const QfEngine *e, const QfStep *s, QfSparseStep *ss, int cell,
     if (!s->info.quantized)
       ss->border.f32 = -INFINITY;
   } else if (is_op (s, QF_OP_RESIZE_NEAREST)) {
-    while (ss->block < QF_CELL_LARGEST &&
-        (ss->block % s->scale_h != 0 || ss->block % s->scale_w != 0))
-      ss->block *= 2;
-    if (ss->block % s->scale_h == 0 && ss->block % s->scale_w == 0) {
-      ss->kind = QF_SPARSE_PATCH;
-      ss->y.div = s->scale_h;
-      ss->x.div = s->scale_w;
-    }
+    plan_resize (s, ss);
   } else if (is_op (s, QF_OP_CONCAT) ? s->axis == 1
                                      : is_op (s, QF_OP_ADD) ||
               is_op (s, QF_OP_RELU) || is_op (s, QF_OP_CLIP) ||
@@ -166,34 +147,20 @@ plan_step (const QfEngine *e, const QfStep *s, QfSparseStep *ss, int cell,
     plan_pointwise (e, s, ss);
 }
 
-/* Cells of @n input pixels that each of @blocks of @block output pixels reads;
- * first > last where it reads the border only. */
-static void
-plan_reach (QfReach *r, int blocks, int block, int n, int cell)
-{
-  r->first = g_new (int, blocks);
-  r->last = g_new (int, blocks);
-  for (int b = 0; b < blocks; b++) {
-    int from = qf_reach_first (r, b * block);
-    int to = from + qf_reach_count (r, block) - 1;
-
-    r->first[b] = from >= n ? 1 : MAX (from, 0) / cell;
-    r->last[b] = from >= n || to < 0 ? -1 : MIN (to, n - 1) / cell;
-  }
-}
-
-/* Bytes of all patches of the step. */
+/* Bytes of what one call makes, and of the patches that it reads. */
 static gsize
 patches (const QfEngine *e, const QfStep *s, const QfSparseStep *ss)
 {
   const QfTensor *y = qf_step_out (e, s);
-  gsize in = (gsize) qf_reach_count (&ss->y, QF_RECT_DOWN) *
-      (gsize) qf_reach_count (&ss->x, QF_RECT_ACROSS);
+  gsize in = (gsize) qf_reach_count (&ss->y, QF_PART_H) *
+      (gsize) qf_reach_count (&ss->x, QF_PART_W);
+  gsize out =
+      ss->kind == QF_SPARSE_CONV ? QF_SPARSE_PIXELS : QF_PART_H * QF_PART_W;
   gsize sum = 64 +
-      (gsize) QF_RECT_DOWN * QF_RECT_ACROSS * (gsize) y->c *
+      MIN (out, (gsize) y->h * (gsize) y->w) * (gsize) y->c *
           qf_dtype_size (y->dtype);
 
-  for (int i = 0; i < s->n_in; i++) {
+  for (int i = 0; ss->kind == QF_SPARSE_PATCH && i < s->n_in; i++) {
     const QfTensor *x = qf_step_in (e, s, i);
 
     sum += 64 + in * (gsize) x->c * qf_dtype_size (x->dtype);
@@ -204,7 +171,8 @@ patches (const QfEngine *e, const QfStep *s, const QfSparseStep *ss)
 static void
 plan_slots (QfEngine *e, QfSparse *sp)
 {
-  gsize most = 1, widest = 1;
+  gsize most = 1;
+  int widest = 1;
 
   sp->n_slots = (int) e->slots->len;
   sp->slots = g_new0 (QfSparseSlot, sp->n_slots);
@@ -212,23 +180,18 @@ plan_slots (QfEngine *e, QfSparse *sp)
     const QfSlot *slot = qf_engine_slot (e, i);
     QfSparseSlot *s = &sp->slots[i];
 
-    s->cell = 1;
-    while (s->cell < QF_CELL_LARGEST &&
-        (gint64) qf_cells (slot->t.h, s->cell) * qf_cells (slot->t.w, s->cell) >
-            QF_CELLS_MOST)
-      s->cell *= 2;
     if (g_array_index (e->buffers, QfBuffer, slot->buffer).constant)
       continue;
-    s->down = qf_cells (slot->t.h, s->cell);
-    s->across = qf_cells (slot->t.w, s->cell);
-    s->active = g_malloc0 ((gsize) s->down * (gsize) s->across);
-    s->in_row = g_new0 (int, s->down);
+    s->h = slot->t.h;
+    s->w = slot->t.w;
+    s->words = (s->w + 63) / 64;
+    s->active = g_new0 (guint64, (gsize) s->h * (gsize) s->words);
     s->size = qf_tensor_elements (&slot->t) * qf_dtype_size (slot->t.dtype);
-    most = MAX (most, (gsize) s->down * (gsize) s->across);
-    widest = MAX (widest, (gsize) s->across);
+    most = MAX (most, (gsize) s->h * (gsize) s->words);
+    widest = MAX (widest, s->words);
   }
-  sp->need = g_malloc (most);
-  sp->line = g_malloc (widest);
+  sp->need = g_new (guint64, most);
+  sp->line = g_new (guint64, widest);
 }
 
 static gboolean
@@ -265,18 +228,14 @@ qf_sparse_plan (QfEngine *e, QfSparse *sp, GError **error)
   sp->steps = g_new0 (QfSparseStep, sp->n_steps);
   for (int i = 0; i < sp->n_steps; i++) {
     const QfStep *s = g_ptr_array_index (e->steps, (guint) i);
-    const QfTensor *x = qf_step_in (e, s, 0);
     QfSparseStep *ss = &sp->steps[i];
 
-    plan_step (e, s, ss, sp->slots[s->out].cell, &sp->scratch_size);
+    plan_step (e, s, ss, &sp->scratch_size);
     most_in = MAX (most_in, s->n_in);
-    ss->down = qf_cells (s->info.h, ss->block);
-    ss->across = qf_cells (s->info.w, ss->block);
-    if (ss->kind != QF_SPARSE_PATCH)
-      continue;
-    plan_reach (&ss->y, ss->down, ss->block, x->h, sp->slots[s->in[0]].cell);
-    plan_reach (&ss->x, ss->across, ss->block, x->w, sp->slots[s->in[0]].cell);
-    sp->patch_size = MAX (sp->patch_size, patches (e, s, ss));
+    for (int k = 0; k < s->n_in; k++)
+      sp->slots[s->in[k]].read = TRUE;
+    if (ss->kind == QF_SPARSE_CONV || ss->kind == QF_SPARSE_PATCH)
+      sp->patch_size = MAX (sp->patch_size, patches (e, s, ss));
   }
   sp->scratch_size = (sp->scratch_size + 127) / 64 * 64;
   sp->patch_size = (sp->patch_size + 127) / 64 * 64;

@@ -1,12 +1,12 @@
 /* libqfuse: the inside of sparse runs.
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Every activation keeps its memory between runs and is divided into cells of
- * one to four pixels a side. A cell is active where it differs from the rest
- * state. What a step needs to compute are the blocks, of one or more cells,
- * that an active cell of its inputs reaches; they are covered by rectangles,
- * and each rectangle is one call of the step's own function on small tensors: a
- * patch of the input with the border filled in, and a patch of the output. */
+ * Every activation keeps its memory between runs. A pixel is active where it
+ * differs from the rest state: a bit of its slot. What a step needs to compute
+ * are the pixels whose windows hold an active one, rounded up to what its
+ * kernel likes; they are covered by rectangles (parts), and one call of the
+ * kernel makes many of them. Results that equal rest are not active: what hangs
+ * on them alone is not computed. */
 #pragma once
 
 #include "engine/engine-private.h"
@@ -15,49 +15,43 @@ G_BEGIN_DECLS
 
 enum
 {
-  /* Cells are as small as this many of them allow: small ones save arithmetic,
-   * many take time to look through. */
-  QF_CELLS_MOST = 4096,
-  QF_CELL_LARGEST = 4,
-  /* Pixels of a rectangle: what fits the nearer caches at 64 channels. */
-  QF_RECT_DOWN = 16,
-  QF_RECT_ACROSS = 32
+  QF_SPARSE_PIXELS = 1024, /* of one call, at most; at least a part's */
+  QF_SPARSE_SMALL = 16     /* pixels of an output that is run whole */
 };
 
-/** A slot's cells. */
+/** A slot's pixels. */
 typedef struct
 {
-  int cell;         /* pixels a side: 1, 2, 4 */
-  int down, across; /* cells; 0: a constant */
-  guint8 *active;   /* [down][across] */
-  int *in_row;      /* active cells of each row of cells */
-  int n_active;
+  int h, w, words; /* h 0: a constant */
+  guint64 *active; /* [h][words], the bits beyond w 0 */
+  gboolean any;    /* an active pixel */
+  gboolean read;   /* by a step */
   gsize size;
   guint8 *rest; /* the rest state */
 } QfSparseSlot;
 
-/** Along one axis: @n outputs from @o on read the inputs from
- * o·mul/div − before on, (n − 1)·mul + extent or n/div of them. */
+/** Along one axis: output o reads @taps inputs, @step apart, from
+ * o·mul/div − before on. */
 typedef struct
 {
-  int mul, div, before, extent;
-  int *first, *last; /* cells of the input that a block of the output reads */
+  int mul, div, before, taps, step;
 } QfReach;
 
 typedef enum
 {
   QF_SPARSE_WHOLE, /* runs as a whole if any input is active */
   QF_SPARSE_ROWS,  /* an input's rows to NHWC */
-  QF_SPARSE_PATCH
+  QF_SPARSE_CONV,  /* the kernel makes parts of it */
+  QF_SPARSE_PLACE, /* row by row of a part, in place */
+  QF_SPARSE_PATCH  /* a part's input is copied, borders filled in */
 } QfSparseKind;
 
 typedef struct
 {
   QfSparseKind kind;
-  int block;        /* pixels a side: a multiple of the output's cell */
-  int down, across; /* blocks */
+  int unit; /* pixels a side of what is computed: 1, 2 or 4 */
   QfReach y, x;
-  int as_is; /* an input that no patch is taken of, or −1 */
+  int as_is; /* an input that is a value a channel, or −1 */
   union
   {
     guint8 u8;
@@ -66,13 +60,13 @@ typedef struct
   gint64 pixel_macs;
 } QfSparseStep;
 
-/** Rectangle in pixels of the output; may reach beyond it. */
+/** Parts of one task. */
 typedef struct
 {
-  int y, x, down, across;
-} QfRect;
+  int first, n;
+} QfSparseTask;
 
-/** A worker's own engine: slots are the patches of one step. */
+/** A worker's own engine: slots are what one call sees of one step's. */
 typedef struct
 {
   QfEngine engine;
@@ -87,18 +81,22 @@ struct _QfSparse
   QfSparseWorker *workers;
   int n_workers, n_slots, n_steps;
   gsize patch_size, scratch_size; /* of a worker */
-  guint8 *need, *line;            /* of the largest slot */
-  GArray *rects;                  /* QfRect */
-  QfEngine *whole;                /* to verify against */
+  guint64 *need, *line;  /* bits of the largest slot, of a row of the widest */
+  GArray *parts, *tasks; /* QfPart, QfSparseTask */
+  QfEngine *whole;       /* to verify against */
   const char *differs;
   QfSparseStats stats;
 };
 
-static inline int
-qf_cells (int pixels, int cell)
+/** One step on one picture. */
+typedef struct
 {
-  return (pixels + cell - 1) / cell;
-}
+  QfEngine *e;
+  QfSparse *sp;
+  const QfStep *s;
+  const QfSparseStep *ss;
+  gboolean shared; /* tasks run at the same time */
+} QfSparseJob;
 
 static inline int
 qf_reach_first (const QfReach *r, int o)
@@ -109,33 +107,56 @@ qf_reach_first (const QfReach *r, int o)
 static inline int
 qf_reach_count (const QfReach *r, int n)
 {
-  return r->div > 1 ? n / r->div : (n - 1) * r->mul + r->extent;
+  return r->div > 1 ? n / r->div
+                    : (n - 1) * r->mul + (r->taps - 1) * r->step + 1;
 }
 
-/* sparse-cells.c ---------------------------------------------------------- */
+/* sparse-bits.c ------------------------------------------------------------ */
 
-/** Counts @slot's active cells. */
-void qf_sparse_count (QfSparseSlot *slot);
+/** The bits of word @i that are pixels of a row of @w. */
+static inline guint64
+qf_bits_mask (int w, int i)
+{
+  return w - 64 * i >= 64 ? ~(guint64) 0 : ((guint64) 1 << (w - 64 * i)) - 1;
+}
 
-/** Marks which cells of rows @row0 … @row1 − 1 (of cells) of @t differ from
- * rest. */
-void qf_sparse_compare (
+/** Marks all pixels of @slot in @bits. */
+void qf_bits_fill (const QfSparseSlot *slot, guint64 *bits);
+
+/** Marks in @need, whose rows are @out's, what active pixels of @in reach.
+ * @line: room for a row of @in. */
+void qf_bits_reach (const QfSparseStep *s, const QfSparseSlot *in,
+    const QfSparseSlot *out, guint64 *need, guint64 *line);
+
+/** Rounds @need up to the step's unit; returns the number of its pixels. */
+gint64 qf_bits_round (
+    const QfSparseStep *s, const QfSparseSlot *out, guint64 *need);
+
+/** Covers the marked pixels with parts; unmarks them. */
+void qf_bits_cover (const QfSparseSlot *out, guint64 *need, GArray *parts);
+
+/* sparse-compare.c --------------------------------------------------------- */
+
+/** Which pixels of rows @row0 … @row1 − 1 of @t differ from rest. Returns their
+ * number. */
+gint64 qf_sparse_compare (
     QfSparseSlot *slot, const QfTensor *t, int row0, int row1);
 
-/** Brings a cell back to rest. */
-void qf_sparse_restore (QfSparseSlot *slot, const QfTensor *t, int y, int x);
+/** Which of @n ≤ 64 pixels of @size bytes differ. */
+guint64 qf_sparse_differ (const guint8 *a, const guint8 *b, gsize size, int n);
 
-/** Marks in @need the blocks that active cells of @in reach. @line: room for a
- * row of @in. */
-void qf_sparse_reach (
-    const QfSparseStep *s, const QfSparseSlot *in, guint8 *need, guint8 *line);
+/** What is active and not in @need comes back to rest. Unmarks all. */
+void qf_sparse_restore (
+    QfSparseSlot *slot, const QfTensor *t, const guint64 *need);
 
-/** Covers the marked blocks with rectangles; unmarks them. */
-void qf_sparse_cover (const QfSparseStep *s, guint8 *need, GArray *rects);
+/* sparse-parts.c ----------------------------------------------------------- */
 
-/* sparse-plan.c ----------------------------------------------------------- */
+/** Runs a task of the step's parts; @data: QfSparseJob. */
+void qf_sparse_run_task (void *data, int task, int worker);
 
-/** What each step reads, and room for patches. FALSE: error is set. */
+/* sparse-plan.c ------------------------------------------------------------ */
+
+/** What each step reads, and room for its parts. FALSE: error is set. */
 gboolean qf_sparse_plan (QfEngine *e, QfSparse *sp, GError **error);
 
 G_END_DECLS

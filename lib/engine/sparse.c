@@ -7,289 +7,192 @@
 
 enum
 {
-  /* Percent of a step's cells from which it runs as a whole. */
-  WHOLE_FROM = 70,
+  /* Percent of a step's pixels from which it runs as a whole. */
+  WHOLE_FROM = 80,
+  /* Percent of the input's pixels from which everything does; judged by every
+   * SAMPLE-th row. */
+  ALL_FROM = 60,
+  SAMPLE = 16,
   /* Of a step, in multiply-accumulates and in bytes: less is done before
    * another thread wakes. */
   ALONE_MACS = 400 * 1000,
   ALONE_BYTES = 100 * 1000
 };
 
-/* One step on one picture. */
-typedef struct
-{
-  QfEngine *e;
-  QfSparse *sp;
-  const QfStep *s;
-  const QfSparseStep *ss;
-} Job;
-
-/* Patches ----------------------------------------------------------------- */
-
-static void
-fill_border (const Job *j, const QfTensor *t, guint8 *to, gsize pixels)
-{
-  gsize n = pixels * (gsize) t->c;
-
-  if (t->dtype == QF_U8)
-    memset (to, j->ss->border.u8, n);
-  else
-    for (gsize i = 0; i < n; i++)
-      ((float *) to)[i] = j->ss->border.f32;
-}
-
-/* The patch of @t that begins at @y0, @x0, with borders. */
-static void
-gather (const Job *j, const QfTensor *t, int y0, int x0, const QfTensor *patch)
-{
-  gsize pixel = (gsize) t->c * qf_dtype_size (t->dtype);
-  int left = CLAMP (-x0, 0, patch->w);
-  int right = CLAMP (x0 + patch->w - t->w, 0, patch->w - left);
-  int n = patch->w - left - right;
-  guint8 *to = patch->data;
-
-  for (int y = y0; y < y0 + patch->h; y++, to += (gsize) patch->w * pixel) {
-    if (y < 0 || y >= t->h || n == 0) {
-      fill_border (j, t, to, (gsize) patch->w);
-      continue;
-    }
-    if (left)
-      fill_border (j, t, to, (gsize) left);
-    memcpy (to + (gsize) left * pixel,
-        (const guint8 *) t->data +
-            ((gsize) y * (gsize) t->w + (gsize) (x0 + left)) * pixel,
-        (gsize) n * pixel);
-    if (right)
-      fill_border (j, t, to + (gsize) (left + n) * pixel, (gsize) right);
-  }
-}
-
-/* Copies the patch to the output and marks the cells that differ from rest. */
-static void
-scatter (const Job *j, const QfRect *r, const QfTensor *patch)
-{
-  const QfTensor *t = qf_step_out (j->e, j->s);
-  QfSparseSlot *slot = &j->sp->slots[j->s->out];
-  gsize pixel = (gsize) t->c * qf_dtype_size (t->dtype);
-  gsize cell = (gsize) slot->cell * pixel;
-  int h = MIN (patch->h, t->h - r->y), w = MIN (patch->w, t->w - r->x);
-  int across = qf_cells (w, slot->cell);
-  gsize n = (gsize) w * pixel;
-  const guint8 *from = patch->data;
-
-  for (int y = 0; y < h; y++, from += (gsize) patch->w * pixel) {
-    gsize at = ((gsize) (r->y + y) * (gsize) t->w + (gsize) r->x) * pixel;
-    guint8 *active = slot->active +
-        (gsize) ((r->y + y) / slot->cell) * (gsize) slot->across +
-        r->x / slot->cell;
-
-    memcpy ((guint8 *) t->data + at, from, n);
-    for (int x = 0; x < across; x++)
-      if (!active[x])
-        active[x] =
-            memcmp (from + (gsize) x * cell, slot->rest + at + (gsize) x * cell,
-                MIN (cell, n - (gsize) x * cell)) != 0;
-  }
-}
-
-static guint8 *
-place_patch (QfTensor *t, guint8 *at)
-{
-  gsize size = qf_tensor_elements (t) * qf_dtype_size (t->dtype);
-
-  t->data = at;
-  return at + (size + 63) / 64 * 64;
-}
-
-static void
-run_rect (void *data, int task, int worker)
-{
-  const Job *j = data;
-  const QfRect *r = &g_array_index (j->sp->rects, QfRect, task);
-  QfSparseWorker *w = &j->sp->workers[worker];
-  guint8 *at = w->memory + j->sp->scratch_size;
-  int n = j->s->n_in;
-  int *numbers = g_newa (int, n);
-  QfStep s = *j->s;
-  QfTensor *y;
-
-  for (int i = 0; i < n; i++) {
-    const QfTensor *from = qf_step_in (j->e, j->s, i);
-    QfTensor *x = &qf_engine_slot (&w->engine, i)->t;
-
-    numbers[i] = i;
-    *x = *from;
-    if (i == j->ss->as_is)
-      continue;
-    x->h = qf_reach_count (&j->ss->y, r->down);
-    x->w = qf_reach_count (&j->ss->x, r->across);
-    at = place_patch (x, at);
-    gather (j, from, qf_reach_first (&j->ss->y, r->y),
-        qf_reach_first (&j->ss->x, r->x), x);
-  }
-  y = &qf_engine_slot (&w->engine, n)->t;
-  *y = *qf_step_out (j->e, j->s);
-  y->h = r->down;
-  y->w = r->across;
-  place_patch (y, at);
-  s.in = numbers;
-  s.out = n;
-  s.shape.out_h = r->down;
-  s.shape.out_w = r->across;
-  s.shape.in_h = qf_engine_slot (&w->engine, 0)->t.h;
-  s.shape.in_w = qf_engine_slot (&w->engine, 0)->t.w;
-  s.shape.pad_top = s.shape.pad_left = 0;
-  (s.by_rows ? s.by_rows : s.run) (&w->engine, &s, 0, r->down, 0);
-  scatter (j, r, y);
-}
+typedef QfSparseJob Job;
 
 /* Steps ------------------------------------------------------------------- */
 
+/* @need: what may not be at rest; NULL: what differs. */
 static void
-compare_task (void *data, int task, int worker)
-{
-  const Job *j = data;
-
-  qf_sparse_compare (
-      &j->sp->slots[j->s->out], qf_step_out (j->e, j->s), task, task + 1);
-}
-
-/* What need not be computed is at rest all the same. */
-static void
-mark_needed (const Job *j)
+run_whole (const Job *j, int i, const guint64 *need)
 {
   QfSparseSlot *out = &j->sp->slots[j->s->out];
-  int cells = j->ss->block / out->cell;
-  guint8 *active = out->active;
-
-  for (int y = 0; y < out->down; y++, active += out->across) {
-    const guint8 *need =
-        j->sp->need + (gsize) (y / cells) * (gsize) j->ss->across;
-
-    for (int x = 0; x < out->across; x++)
-      active[x] = need[x / cells];
-  }
-}
-
-static void
-run_whole (const Job *j, int i)
-{
-  const QfSparseSlot *out = &j->sp->slots[j->s->out];
 
   qf_engine_run_whole (j->e, i);
-  if (j->ss->kind == QF_SPARSE_PATCH)
-    mark_needed (j);
-  else
-    qf_pool_run (out->size < ALONE_BYTES ? NULL : j->e->pool, compare_task,
-        (void *) j, out->down);
+  if (need) {
+    memcpy (
+        out->active, need, (gsize) out->h * (gsize) out->words * sizeof *need);
+    out->any = TRUE;
+  } else {
+    out->any = FALSE;
+    qf_sparse_compare (out, qf_step_out (j->e, j->s), 0, out->h);
+  }
   j->sp->stats.macs += (guint64) j->s->info.macs;
 }
 
-/* Rows of cells that are active or were. */
+static guint64
+any_of (const QfSparseSlot *slot, int y)
+{
+  guint64 any = 0;
+
+  for (int i = 0; i < slot->words; i++)
+    any |= slot->active[(gsize) y * (gsize) slot->words + (gsize) i];
+  return any;
+}
+
+/* Rows with pixels that are active or were. */
 static void
 run_rows (const Job *j)
 {
   const QfSparseSlot *in = &j->sp->slots[j->s->in[0]];
   QfSparseSlot *out = &j->sp->slots[j->s->out];
-  const QfTensor *t = qf_step_out (j->e, j->s);
 
-  for (int y = 0; y < out->down; y++)
-    if (in->in_row[y] || out->in_row[y])
-      j->s->run (j->e, j->s, y * out->cell, MIN ((y + 1) * out->cell, t->h), 0);
-  memcpy (out->active, in->active, (gsize) out->down * (gsize) out->across);
+  for (int y = 0; y < out->h; y++)
+    if (any_of (in, y) || any_of (out, y))
+      j->s->run (j->e, j->s, y, y + 1, 0);
+  memcpy (out->active, in->active,
+      (gsize) out->h * (gsize) out->words * sizeof *out->active);
+  out->any = in->any;
 }
 
-/* Returns the number of blocks to compute. */
-static int
+/* Returns the number of pixels to compute. */
+static gint64
 find_need (const Job *j)
 {
-  gsize blocks = (gsize) j->ss->down * (gsize) j->ss->across;
-  int n = 0;
+  const QfSparseSlot *out = &j->sp->slots[j->s->out];
 
-  memset (j->sp->need, 0, blocks);
+  memset (j->sp->need, 0,
+      (gsize) out->h * (gsize) out->words * sizeof *j->sp->need);
   for (int i = 0; i < j->s->n_in; i++) {
     const QfSparseSlot *in = &j->sp->slots[j->s->in[i]];
 
-    if (in->n_active == 0)
+    if (!in->any)
       continue;
-    if (j->ss->kind != QF_SPARSE_PATCH || i == j->ss->as_is) {
-      memset (j->sp->need, 1, blocks);
-      return (int) blocks;
+    if (j->ss->kind == QF_SPARSE_WHOLE || i == j->ss->as_is) {
+      qf_bits_fill (out, j->sp->need);
+      return (gint64) out->h * out->w;
     }
-    qf_sparse_reach (j->ss, in, j->sp->need, j->sp->line);
+    qf_bits_reach (j->ss, in, out, j->sp->need, j->sp->line);
   }
-  for (gsize b = 0; b < blocks; b++)
-    n += j->sp->need[b];
-  return n;
+  return qf_bits_round (j->ss, out, j->sp->need);
 }
 
+/* Divides the parts into tasks of about @each pixels. */
 static void
-restore (const Job *j)
+divide (const Job *j, gint64 each)
 {
-  QfSparseSlot *out = &j->sp->slots[j->s->out];
-  const QfTensor *t = qf_step_out (j->e, j->s);
-  int cells = j->ss->block / out->cell; /* of a block, a side */
-
-  for (int y = 0; y < out->down; y++) {
-    const guint8 *active = out->active + (gsize) y * (gsize) out->across;
-    const guint8 *need =
-        j->sp->need + (gsize) (y / cells) * (gsize) j->ss->across;
-
-    for (int x = 0; out->in_row[y] > 0 && x < out->across; x++)
-      if (active[x] && !need[x / cells])
-        qf_sparse_restore (out, t, y, x);
-  }
-  memset (out->active, 0, (gsize) out->down * (gsize) out->across);
-}
-
-static void
-run_patches (const Job *j)
-{
-  const QfTensor *t = qf_step_out (j->e, j->s);
+  const GArray *parts = j->sp->parts;
+  QfSparseTask t = { 0, 0 };
   gint64 pixels = 0;
-  gboolean alone;
 
-  restore (j);
-  qf_sparse_cover (j->ss, j->sp->need, j->sp->rects);
-  for (guint i = 0; i < j->sp->rects->len; i++) {
-    const QfRect *r = &g_array_index (j->sp->rects, QfRect, i);
+  g_array_set_size (j->sp->tasks, 0);
+  for (guint i = 0; i < parts->len; i++) {
+    const QfPart *p = &g_array_index (parts, QfPart, i);
+    int n = p->h * p->w;
 
-    pixels +=
-        (gint64) MIN (r->down, t->h - r->y) * MIN (r->across, t->w - r->x);
+    if (t.n > 0 && (pixels + n > QF_SPARSE_PIXELS || pixels + n / 2 > each)) {
+      g_array_append_val (j->sp->tasks, t);
+      t = (QfSparseTask){ (int) i, 0 };
+      pixels = 0;
+    }
+    pixels += n;
+    t.n++;
   }
-  alone = pixels * j->ss->pixel_macs < ALONE_MACS &&
-      pixels * t->c * (gint64) qf_dtype_size (t->dtype) < ALONE_BYTES;
-  qf_pool_run (
-      alone ? NULL : j->e->pool, run_rect, (void *) j, (int) j->sp->rects->len);
-  j->sp->stats.macs += (guint64) (pixels * j->ss->pixel_macs);
+  if (t.n > 0)
+    g_array_append_val (j->sp->tasks, t);
+}
+
+/* @n pixels are needed. */
+static void
+run_parts (Job *j, gint64 n)
+{
+  QfSparse *sp = j->sp;
+  QfSparseSlot *out = &sp->slots[j->s->out];
+  const QfTensor *t = qf_step_out (j->e, j->s);
+  gsize bits = (gsize) out->h * (gsize) out->words * sizeof *out->active;
+  int threads = qf_pool_threads (j->e->pool);
+
+  qf_sparse_restore (out, t, sp->need);
+  if (n == 0)
+    return;
+  if (!out->read) {
+    memcpy (out->active, sp->need, bits);
+    out->any = TRUE;
+  }
+  qf_bits_cover (out, sp->need, sp->parts);
+  if (n * j->ss->pixel_macs < ALONE_MACS &&
+      n * t->c * (gint64) qf_dtype_size (t->dtype) < ALONE_BYTES)
+    threads = 1;
+  divide (j, (n + threads - 1) / threads);
+  j->shared = threads > 1;
+  qf_pool_run (j->shared ? j->e->pool : NULL, qf_sparse_run_task, j,
+      (int) sp->tasks->len);
+  for (int y = 0; y < out->h && !out->any; y++)
+    out->any = any_of (out, y) != 0;
+  sp->stats.macs += (guint64) (n * j->ss->pixel_macs);
 }
 
 static void
-run_step (const Job *j, int i)
+run_step (Job *j, int i)
 {
   QfSparseSlot *out = &j->sp->slots[j->s->out];
-  int n = 0;
+  gboolean any = FALSE;
+  gint64 n;
 
   for (int k = 0; k < j->s->n_in; k++)
-    n += j->sp->slots[j->s->in[k]].n_active;
-  if (n == 0 && out->n_active == 0)
+    any |= j->sp->slots[j->s->in[k]].any;
+  if (!any && !out->any)
     return;
   if (j->ss->kind == QF_SPARSE_ROWS) {
     run_rows (j);
-  } else {
-    n = find_need (j);
-    if (n > 0 &&
-        (j->ss->kind == QF_SPARSE_WHOLE ||
-            (gint64) n * 100 >=
-                (gint64) WHOLE_FROM * j->ss->down * j->ss->across))
-      run_whole (j, i);
-    else
-      run_patches (j);
+    return;
   }
-  qf_sparse_count (out);
+  n = find_need (j);
+  if (j->ss->kind == QF_SPARSE_WHOLE && n > 0)
+    run_whole (j, i, NULL);
+  else if (n > 0 && n * 100 >= (gint64) WHOLE_FROM * out->h * out->w)
+    run_whole (j, i, j->sp->need);
+  else
+    run_parts (j, n);
 }
 
-/* Runs -------------------------------------------------------------------- */
+/* Runs ------------------------------------------------------------------- */
+
+/* Whether most of the input moves. */
+static gboolean
+most_moves (QfSparseSlot *in, const QfTensor *t)
+{
+  gint64 n = 0, of = 0;
+
+  for (int y = SAMPLE / 2; y < in->h; y += SAMPLE, of += in->w)
+    n += qf_sparse_compare (in, t, y, y + 1);
+  return of > 0 && n * 100 >= of * ALL_FROM;
+}
+
+static void
+run_all (QfEngine *e)
+{
+  QfSparse *sp = e->sparse;
+
+  for (int i = 0; i < sp->n_steps; i++) {
+    const QfStep *s = g_ptr_array_index (e->steps, (guint) i);
+
+    qf_engine_run_whole (e, i);
+    sp->stats.macs += (guint64) s->info.macs;
+  }
+  qf_sparse_forget (e);
+}
 
 static void
 run_sparse (QfEngine *e)
@@ -297,12 +200,17 @@ run_sparse (QfEngine *e)
   QfSparse *sp = e->sparse;
   QfSparseSlot *in = &sp->slots[e->input_slot[0]];
 
-  qf_sparse_compare (in, &e->inputs[0], 0, in->down);
-  qf_sparse_count (in);
-  if (in->n_active == 0)
+  in->any = FALSE;
+  if (most_moves (in, &e->inputs[0])) {
+    run_all (e);
+    return;
+  }
+  qf_sparse_compare (in, &e->inputs[0], 0, in->h);
+  if (!in->any)
     sp->stats.still++;
   for (int i = 0; i < sp->n_steps; i++) {
-    Job j = { e, sp, g_ptr_array_index (e->steps, (guint) i), &sp->steps[i] };
+    Job j = { e, sp, g_ptr_array_index (e->steps, (guint) i), &sp->steps[i],
+      FALSE };
 
     run_step (&j, i);
   }
@@ -361,12 +269,10 @@ void
 qf_sparse_forget (QfEngine *e)
 {
   for (int i = 0; i < e->sparse->n_slots; i++) {
-    QfSparseSlot *s = &e->sparse->slots[i];
+    QfSparseSlot *slot = &e->sparse->slots[i];
 
-    if (s->down > 0) {
-      memset (s->active, 1, (gsize) s->down * (gsize) s->across);
-      qf_sparse_count (s);
-    }
+    qf_bits_fill (slot, slot->active);
+    slot->any = slot->h > 0;
   }
 }
 
@@ -379,14 +285,7 @@ sparse_free (QfSparse *sp)
     return;
   for (int i = 0; i < sp->n_slots; i++) {
     g_free (sp->slots[i].active);
-    g_free (sp->slots[i].in_row);
     g_free (sp->slots[i].rest);
-  }
-  for (int i = 0; i < sp->n_steps; i++) {
-    g_free (sp->steps[i].y.first);
-    g_free (sp->steps[i].y.last);
-    g_free (sp->steps[i].x.first);
-    g_free (sp->steps[i].x.last);
   }
   for (int i = 0; sp->workers && i < sp->n_workers; i++) {
     if (sp->workers[i].engine.slots)
@@ -398,7 +297,8 @@ sparse_free (QfSparse *sp)
   g_free (sp->workers);
   g_free (sp->need);
   g_free (sp->line);
-  g_array_unref (sp->rects);
+  g_array_unref (sp->parts);
+  g_array_unref (sp->tasks);
   qf_engine_free (sp->whole);
   g_free (sp);
 }
@@ -483,7 +383,8 @@ qf_engine_set_sparse (QfEngine *e, QfSparseMode mode, const guint8 *rest,
   }
   sp = g_new0 (QfSparse, 1);
   sp->mode = mode;
-  sp->rects = g_array_new (FALSE, FALSE, sizeof (QfRect));
+  sp->parts = g_array_new (FALSE, FALSE, sizeof (QfPart));
+  sp->tasks = g_array_new (FALSE, FALSE, sizeof (QfSparseTask));
   if (!spread (e, TRUE, error) || !qf_sparse_plan (e, sp, error) ||
       !take_rest (e, sp, rest, error) ||
       (mode == QF_SPARSE_VERIFY &&
