@@ -242,6 +242,91 @@ test_fcos (void)
   }
 }
 
+static int
+by_score (gconstpointer p, gconstpointer q)
+{
+  const QfBox *a = p, *b = q;
+
+  if (a->score != b->score)
+    return a->score > b->score ? -1 : 1;
+  return by_place (p, q);
+}
+
+/* As the decoder rounds, every element through its exponential. */
+static GArray *
+exact_fcos (const QfTensor *t, float threshold)
+{
+  static const int levels[2][3] = { { 8, 2, 0 }, { 32, 1, 3 } };
+  GArray *out = g_array_new (FALSE, TRUE, sizeof (QfBox));
+
+  for (int l = 0; l < 2; l++) {
+    const QfTensor *cls = &t[levels[l][1]], *box = &t[levels[l][2]];
+    int s = levels[l][0];
+
+    for (int i = 0; i < cls->c * cls->h * cls->w; i++) {
+      int c = i / (cls->h * cls->w), y = i / cls->w % cls->h, x = i % cls->w;
+      double v = qf_tensor_at (cls, c, y, x);
+      float d[4];
+      QfBox b = { .score = (float) (1 / (1 + exp (-v))), .label = c };
+
+      if (!(b.score >= threshold))
+        continue;
+      for (int j = 0; j < 4; j++) {
+        v = qf_tensor_at (box, j, y, x);
+        d[j] = (float) (exp (CLAMP (v, -4.0, 5.0)) * s);
+      }
+      b.x = ((float) x + 0.5f) * (float) s - d[0];
+      b.y = ((float) y + 0.5f) * (float) s - d[1];
+      b.w = d[0] + d[2];
+      b.h = d[1] + d[3];
+      g_array_append_val (out, b);
+    }
+  }
+  return out;
+}
+
+/* The same bytes as without any short cut, with thresholds that are a score,
+ * the number below and above it; scales change under one decoder. */
+static void
+test_fcos_exact (void)
+{
+  guint32 seed = g_test_rand_int_range (0, G_MAXINT32);
+  QfRng rng = { seed };
+  g_autoptr (QfModel) model =
+      make_model ("fcos", "a\nb\nc", 240, 320, fcos_outputs);
+  g_autoptr (QfDecoder) d = qf_decoder_new (model, NULL);
+
+  g_test_message ("seed %u", seed);
+  for (int round = 0; round < 40; round++) {
+    QfTensor t[4];
+    g_autoptr (GArray) boxes = g_array_new (FALSE, TRUE, sizeof (QfBox));
+    QfResult result = { boxes, 0, 0 };
+
+    make_outputs (
+        &rng, t, round & 1 ? QF_U8 : QF_F32, round & 2 ? QF_NHWC : QF_NCHW);
+    for (int i = 0; i < 4; i++) {
+      t[i].scale = (float) (1 + qf_rng_below (&rng, 8)) / 64;
+      t[i].zero = (int) qf_rng_below (&rng, 256);
+    }
+    for (int j = -1; j <= 1; j++) {
+      g_autoptr (GArray) expected = NULL;
+      double v = qf_tensor_at (&t[2], 1, (int) qf_rng_below (&rng, 30),
+          (int) qf_rng_below (&rng, 40));
+      float threshold = (float) (1 / (1 + exp (-v)));
+
+      threshold = j ? nextafterf (threshold, (float) (2 * j)) : threshold;
+      expected = exact_fcos (t, threshold);
+      qf_decoder_run (d, t, 4, threshold, 1, 0, &result);
+      g_array_sort (boxes, by_score);
+      g_array_sort (expected, by_score);
+      g_assert_cmpmem (boxes->data, boxes->len * sizeof (QfBox), expected->data,
+          expected->len * sizeof (QfBox));
+    }
+    for (int i = 0; i < 4; i++)
+      g_free (t[i].data);
+  }
+}
+
 /* One cell by hand, and cells that hold no number. */
 static void
 test_fcos_cell (void)
@@ -406,6 +491,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/heads/errors", test_errors);
   g_test_add_func ("/heads/fcos", test_fcos);
+  g_test_add_func ("/heads/fcos-exact", test_fcos_exact);
   g_test_add_func ("/heads/fcos-cell", test_fcos_cell);
   g_test_add_func ("/heads/fcos-many", test_fcos_many);
   g_test_add_func ("/heads/classify", test_classify);

@@ -16,10 +16,23 @@
 #define MAX_LEVELS 8
 #define MAX_STRIDE 1024
 
+/* Elements that are looked at together: most hold no candidate. */
+#define BLOCK 64
+
+/* What the codes of a quantized output mean: taken once. */
+typedef struct
+{
+  gboolean made;
+  float scale; /* of the tensor that it is for */
+  int zero;
+  float value[256];
+} Table;
+
 typedef struct
 {
   int stride;
   int cls, box; /* numbers of the outputs, −1: not seen */
+  Table scores, distances;
 } Level;
 
 typedef struct
@@ -37,7 +50,7 @@ find_level (Fcos *f, int stride)
       return &f->level[i];
   if (f->n_levels == MAX_LEVELS)
     return NULL;
-  f->level[f->n_levels] = (Level){ stride, -1, -1 };
+  f->level[f->n_levels] = (Level){ .stride = stride, .cls = -1, .box = -1 };
   return &f->level[f->n_levels++];
 }
 
@@ -158,20 +171,57 @@ to_distance (float v, int stride)
   return (float) (exp (CLAMP ((double) v, -4.0, 5.0)) * stride);
 }
 
+/* TRUE where @table is not for @t's codes yet; it is for them from now on. */
+static gboolean
+table_renew (Table *table, const QfTensor *t)
+{
+  if (table->made && table->scale == t->scale && table->zero == t->zero)
+    return FALSE;
+  table->made = TRUE;
+  table->scale = t->scale;
+  table->zero = t->zero;
+  return TRUE;
+}
+
+static float
+code_value (const QfTensor *t, int code)
+{
+  return t->scale * (float) (code - t->zero);
+}
+
 static void
-add_box (const Fcos *f, const Level *l, const QfTensor *outputs, int label,
-    int y, int x, float score, QfResult *result)
+prepare_tables (const Fcos *f, Level *l, const QfTensor *outputs)
+{
+  const QfTensor *cls = &outputs[l->cls], *box = &outputs[l->box];
+
+  if (cls->dtype == QF_U8 && table_renew (&l->scores, cls))
+    for (int q = 0; q < 256; q++)
+      l->scores.value[q] = to_score (f, code_value (cls, q));
+  if (box->dtype == QF_U8 && table_renew (&l->distances, box))
+    for (int q = 0; q < 256; q++)
+      l->distances.value[q] = to_distance (code_value (box, q), l->stride);
+}
+
+static void
+add_box (const Level *l, const QfTensor *outputs, int label, int y, int x,
+    float score, QfResult *result)
 {
   const QfTensor *t = &outputs[l->box];
   float d[4];
   QfBox box = { .score = score, .label = label };
 
   for (int i = 0; i < 4; i++) {
-    float v = qf_tensor_at (t, i, y, x);
+    gsize at = qf_tensor_index (t, i, y, x);
 
-    if (isnan (v))
-      return;
-    d[i] = to_distance (v, l->stride);
+    if (t->dtype == QF_U8) {
+      d[i] = l->distances.value[((const guint8 *) t->data)[at]];
+    } else {
+      float v = ((const float *) t->data)[at];
+
+      if (isnan (v))
+        return;
+      d[i] = to_distance (v, l->stride);
+    }
   }
   box.x = ((float) x + 0.5f) * (float) l->stride - d[0];
   box.y = ((float) y + 0.5f) * (float) l->stride - d[1];
@@ -192,28 +242,45 @@ locate (const QfTensor *t, gsize i, int *label, int *y, int *x)
   *x = (int) (cell % w);
 }
 
+static gboolean
+any_code (const guint8 *p, gsize n, int least)
+{
+  guint8 most = 0;
+
+  if (n < BLOCK)
+    return TRUE;
+  for (int i = 0; i < BLOCK; i++) /* a constant number: vector code */
+    most = MAX (most, p[i]);
+  return most >= least;
+}
+
 static void
-decode_codes (const Fcos *f, const Level *l, const QfTensor *outputs,
-    float threshold, QfResult *result)
+decode_codes (
+    const Level *l, const QfTensor *outputs, float threshold, QfResult *result)
 {
   const QfTensor *t = &outputs[l->cls];
   const guint8 *codes = t->data;
+  const float *scores = l->scores.value;
   gsize n = (gsize) t->c * t->h * t->w;
-  float scores[256];
-  int least = 256; /* the smallest code that passes: scores rise with codes */
+  int least = 0; /* the smallest code that passes: scores rise with codes */
 
-  for (int q = 255; q >= 0; q--) {
-    scores[q] = to_score (f, t->scale * (float) (q - t->zero));
-    if (scores[q] >= threshold)
-      least = q;
-  }
-  for (gsize i = 0; i < n; i++) {
-    int label, y, x;
+  while (least < 256 && !(scores[least] >= threshold))
+    least++;
+  if (least == 256)
+    return;
+  for (gsize at = 0; at < n; at += BLOCK) {
+    gsize end = MIN (n, at + BLOCK);
 
-    if (codes[i] < least)
+    if (!any_code (codes + at, end - at, least))
       continue;
-    locate (t, i, &label, &y, &x);
-    add_box (f, l, outputs, label, y, x, scores[codes[i]], result);
+    for (gsize i = at; i < end; i++) {
+      int label, y, x;
+
+      if (codes[i] < least)
+        continue;
+      locate (t, i, &label, &y, &x);
+      add_box (l, outputs, label, y, x, scores[codes[i]], result);
+    }
   }
 }
 
@@ -230,6 +297,18 @@ least_logit (const Fcos *f, float threshold)
   return (float) log ((double) threshold / (1 - (double) threshold)) - 0.01f;
 }
 
+static gboolean
+any_logit (const float *p, gsize n, float least)
+{
+  int any = 0;
+
+  if (n < BLOCK)
+    return TRUE;
+  for (int i = 0; i < BLOCK; i++)
+    any |= p[i] >= least;
+  return any;
+}
+
 static void
 decode_floats (const Fcos *f, const Level *l, const QfTensor *outputs,
     float threshold, QfResult *result)
@@ -239,17 +318,23 @@ decode_floats (const Fcos *f, const Level *l, const QfTensor *outputs,
   gsize n = (gsize) t->c * t->h * t->w;
   float least = least_logit (f, threshold);
 
-  for (gsize i = 0; i < n; i++) {
-    int label, y, x;
-    float score;
+  for (gsize at = 0; at < n; at += BLOCK) {
+    gsize end = MIN (n, at + BLOCK);
 
-    if (!(logits[i] >= least))
+    if (!any_logit (logits + at, end - at, least))
       continue;
-    score = to_score (f, logits[i]);
-    if (!(score >= threshold))
-      continue;
-    locate (t, i, &label, &y, &x);
-    add_box (f, l, outputs, label, y, x, score, result);
+    for (gsize i = at; i < end; i++) {
+      int label, y, x;
+      float score;
+
+      if (!(logits[i] >= least))
+        continue;
+      score = to_score (f, logits[i]);
+      if (!(score >= threshold))
+        continue;
+      locate (t, i, &label, &y, &x);
+      add_box (l, outputs, label, y, x, score, result);
+    }
   }
 }
 
@@ -257,13 +342,14 @@ static void
 fcos_decode (gpointer state, const QfHeadInfo *info, const QfTensor *outputs,
     float threshold, QfResult *result)
 {
-  const Fcos *f = state;
+  Fcos *f = state;
 
   for (int i = 0; i < f->n_levels; i++) {
-    const Level *l = &f->level[i];
+    Level *l = &f->level[i];
 
+    prepare_tables (f, l, outputs);
     if (outputs[l->cls].dtype == QF_U8)
-      decode_codes (f, l, outputs, threshold, result);
+      decode_codes (l, outputs, threshold, result);
     else
       decode_floats (f, l, outputs, threshold, result);
   }
