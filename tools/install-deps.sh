@@ -9,6 +9,8 @@ build="gcc libc6-dev meson ninja-build pkgconf
   libglib2.0-dev libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
   liborc-0.4-dev libprotobuf-c-dev protobuf-c-compiler libpango1.0-dev
   libjson-glib-dev"
+# tests: vector intrinsics in C, for kernels that this processor cannot run
+build="$build libsimde-dev"
 # GstAnalyticsRelationMeta came with GStreamer 1.24. On Debian 12 this package has
 # nothing that we use and brings all of OpenCV.
 release=$(. /etc/os-release && echo "${VERSION_ID:-}")

@@ -17,7 +17,8 @@ _Static_assert(sizeof (QfKernels) ==
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static QfKernels tables[QF_N_CPU];
 
-/* Each tier starts as the one below and overwrites what it has. */
+/* Each tier starts as one below and overwrites what it has; both of VNNI start
+ * as AVX2. What was written by hand for AVX2 goes before C for AVX-512. */
 static void
 fill (QfKernels *k, QfCpuLevel level)
 {
@@ -27,15 +28,28 @@ fill (QfKernels *k, QfCpuLevel level)
     return;
 #ifdef QF_HAVE_TIER_AVX2
   qfk_fill_table_avx2 (k);
+#ifdef QF_HAVE_TIER_AVX512VNNI
+  if (level == QF_CPU_AVX512VNNI)
+    qfk_fill_table_avx512vnni (k);
+#endif
   qf_fill_table_x86_avx2 (k);
+#ifdef QF_HAVE_TIER_AVXVNNI
+  if (level == QF_CPU_AVXVNNI)
+    qf_fill_table_x86_avxvnni (k);
+#endif
+#ifdef QF_HAVE_TIER_AVX512VNNI
+  if (level == QF_CPU_AVX512VNNI)
+    qf_fill_table_x86_avx512vnni (k);
+#endif
 #endif
 }
 
 static void
 fill_all (void)
 {
-  for (int i = 0; i <= (int) qf_cpu_level_max (); i++)
-    fill (&tables[i], (QfCpuLevel) i);
+  for (int i = 0; i < QF_N_CPU; i++)
+    if (qf_cpu_has ((QfCpuLevel) i))
+      fill (&tables[i], (QfCpuLevel) i);
 }
 
 const QfKernels *
@@ -49,8 +63,8 @@ const QfKernels *
 qf_kernels_tier (const char *name)
 {
   pthread_once (&once, fill_all);
-  for (int i = 0; i <= (int) qf_cpu_level_max (); i++)
-    if (strcmp (tables[i].name, name) == 0)
+  for (int i = 0; i < QF_N_CPU; i++)
+    if (tables[i].name && strcmp (tables[i].name, name) == 0)
       return &tables[i];
   return NULL;
 }

@@ -9,10 +9,17 @@ extern const QfGradKernels qfk_grad_kernels_c;
 #ifdef QF_HAVE_TIER_AVX2
 extern const QfGradKernels qfk_grad_kernels_avx2;
 #endif
+#ifdef QF_HAVE_TIER_AVX512VNNI
+extern const QfGradKernels qfk_grad_kernels_avx512vnni;
+#endif
 
 static const QfGradKernels *
 table (QfCpuLevel level)
 {
+#ifdef QF_HAVE_TIER_AVX512VNNI
+  if (level == QF_CPU_AVX512VNNI)
+    return &qfk_grad_kernels_avx512vnni;
+#endif
 #ifdef QF_HAVE_TIER_AVX2
   if (level >= QF_CPU_AVX2)
     return &qfk_grad_kernels_avx2;
@@ -29,8 +36,9 @@ qf_grad_kernels (void)
 const QfGradKernels *
 qf_grad_kernels_tier (const char *name)
 {
-  for (int i = 0; i <= (int) qf_cpu_level_max (); i++)
-    if (strcmp (qf_cpu_level_name ((QfCpuLevel) i), name) == 0)
+  for (int i = 0; i < QF_N_CPU; i++)
+    if (qf_cpu_has ((QfCpuLevel) i) &&
+        strcmp (qf_cpu_level_name ((QfCpuLevel) i), name) == 0)
       return table ((QfCpuLevel) i);
   return NULL;
 }

@@ -7,3 +7,6 @@
 void qfk_fill_table_c (QfKernels *k);
 void qfk_fill_table_avx2 (QfKernels *k);
 void qf_fill_table_x86_avx2 (QfKernels *k);
+void qfk_fill_table_avx512vnni (QfKernels *k);
+void qf_fill_table_x86_avxvnni (QfKernels *k);
+void qf_fill_table_x86_avx512vnni (QfKernels *k);

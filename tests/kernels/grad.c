@@ -6,7 +6,7 @@
 #include <glib.h>
 #include <string.h>
 
-static const char *const tiers[] = { "c", "avx2", "avx512" };
+static const char *const tiers[] = { "c", "avx2", "avx512vnni" };
 
 static guint64
 seed (void)

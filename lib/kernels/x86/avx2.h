@@ -7,7 +7,11 @@
 #include "kernels/kernels.h"
 #include "kernels/tier.h"
 
+#ifdef QF_PORTABLE /* intrinsics as C functions, for tests */
+#include "portable.h"
+#else
 #include <immintrin.h>
+#endif
 #include <string.h>
 
 /* sum += v, eight times 32 bits, at this place and in the sum's own register:

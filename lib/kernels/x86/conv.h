@@ -44,10 +44,8 @@ const QfConvParts *qf_conv_parts_avx2 (void (*run) (const QfConvShape *s,
     const uint8_t *x, int x_zero, const void *packed, QfConvOut out, int row0,
     int row1, void *scratch));
 
-/* For the table: conv_avx2.c, conv_avxvnni.c, conv_avx512vnni.c */
+/* For the table: conv_avx2.c */
 void qf_conv_set_avx2 (QfKernels *k);
-void qf_conv_set_avxvnni (QfKernels *k);
-void qf_conv_set_avx512vnni (QfKernels *k);
 
 /* Depthwise, 3x3: conv_dw_avx2.c */
 int qf_conv_dw_avx2_can (const QfConvShape *s);
@@ -97,4 +95,37 @@ void qf_conv_few_avx2_pack (
 size_t qf_conv_few_avx2_scratch_size (const QfConvShape *s);
 void qf_conv_few_avx2_grain (const QfConvShape *s, int *rows, int *channels);
 void qf_conv_few_avx2 (const QfConvShape *s, const uint8_t *x, int x_zero,
+    const void *packed, QfConvOut out, int row0, int row1, void *scratch);
+
+/* Dense, VNNI: conv_dense_avxvnni.c */
+int qf_conv_dense_avxvnni_can (const QfConvShape *s);
+size_t qf_conv_dense_avxvnni_packed_size (const QfConvShape *s);
+void qf_conv_dense_avxvnni_pack (
+    const QfConvShape *s, const int8_t *w, void *packed);
+size_t qf_conv_dense_avxvnni_scratch_size (const QfConvShape *s);
+void qf_conv_dense_avxvnni_grain (const QfConvShape *s, int *rows, int *channels);
+void qf_conv_dense_avxvnni (const QfConvShape *s, const uint8_t *x,
+    int x_zero, const void *packed, QfConvOut out, int row0, int row1,
+    void *scratch);
+
+/* Dense, VNNI: conv_dense_avx512vnni.c */
+int qf_conv_dense_avx512vnni_can (const QfConvShape *s);
+size_t qf_conv_dense_avx512vnni_packed_size (const QfConvShape *s);
+void qf_conv_dense_avx512vnni_pack (
+    const QfConvShape *s, const int8_t *w, void *packed);
+size_t qf_conv_dense_avx512vnni_scratch_size (const QfConvShape *s);
+void qf_conv_dense_avx512vnni_grain (const QfConvShape *s, int *rows, int *channels);
+void qf_conv_dense_avx512vnni (const QfConvShape *s, const uint8_t *x,
+    int x_zero, const void *packed, QfConvOut out, int row0, int row1,
+    void *scratch);
+
+/* Depthwise, 3x3, AVX-512 VNNI: conv_dw_avx512vnni.c */
+int qf_conv_dw_avx512vnni_can (const QfConvShape *s);
+size_t qf_conv_dw_avx512vnni_packed_size (const QfConvShape *s);
+void qf_conv_dw_avx512vnni_pack (
+    const QfConvShape *s, const int8_t *w, void *packed);
+size_t qf_conv_dw_avx512vnni_scratch_size (const QfConvShape *s);
+void qf_conv_dw_avx512vnni_grain (
+    const QfConvShape *s, int *rows, int *channels);
+void qf_conv_dw_avx512vnni (const QfConvShape *s, const uint8_t *x, int x_zero,
     const void *packed, QfConvOut out, int row0, int row1, void *scratch);

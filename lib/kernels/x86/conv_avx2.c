@@ -15,6 +15,7 @@ static const QfConvFamily families[] = {
       qf_conv_dense_avx2_grain, qf_conv_dense_avx2 },
 };
 
+#define PARTS(run) qf_conv_parts_avx2 (run)
 #include "kernels/x86/conv_families.h"
 
 void

@@ -2,8 +2,10 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * Included once an instruction set, behind its static const QfConvFamily
- * families[], the first that can do a shape does it. What none of them can do,
- * the plain C sources of QF_TIER do. */
+ * families[], the first that can do a shape does it, and PARTS (run), the same
+ * on parts or NULL. What none of them can do, the plain C sources of QF_TIER
+ * do.
+ */
 #include "kernels/c/conv.h"
 #include "kernels/c/eltwise.h"
 
@@ -117,8 +119,7 @@ parts_of (const QfConvShape *s, const QfRequant *r)
 {
   const QfConvFamily *f = family (s);
 
-  return f && (!r || codes_can (r, s->out_c)) ? qf_conv_parts_avx2 (f->run)
-                                              : NULL;
+  return f && (!r || codes_can (r, s->out_c)) ? PARTS (f->run) : NULL;
 }
 
 static int
