@@ -48,17 +48,32 @@ taps_at (const QfReach *r, const guint64 *line, int words, int at)
   return v;
 }
 
-/* 64 outputs from @o on. */
+/* Whether words of @line that hold bits @from … @to are all 0. */
+static gboolean
+nothing (const guint64 *line, int words, int from, int to)
+{
+  guint64 any = 0;
+
+  for (int i = MAX (from >> 6, 0); i <= MIN (to >> 6, words - 1); i++)
+    any |= line[i];
+  return any == 0;
+}
+
+/* @n ≤ 64 outputs from @o on. */
 static guint64
 reach_word (const QfReach *r, const guint64 *line, int words, int o, int n)
 {
+  int first = qf_reach_first (r, o);
   guint64 v = 0;
 
+  if (nothing (line, words, first,
+          qf_reach_first (r, o + n - 1) + (r->taps - 1) * r->step))
+    return 0;
   if (r->div == 1 && r->mul == 1)
-    return taps_at (r, line, words, o - r->before);
+    return taps_at (r, line, words, first);
   if (r->div == 1 && r->mul == 2)
-    return every_other (taps_at (r, line, words, 2 * o - r->before)) |
-        every_other (taps_at (r, line, words, 2 * o + 64 - r->before)) << 32;
+    return every_other (taps_at (r, line, words, first)) |
+        every_other (taps_at (r, line, words, first + 64)) << 32;
   for (int i = 0; i < n; i++)
     v |= (taps_at (r, line, words, qf_reach_first (r, o + i)) & 1) << i;
   return v;

@@ -16,14 +16,15 @@ load (const guint8 *p)
 static inline gboolean
 pixel_differs (const guint8 *a, const guint8 *b, gsize size)
 {
-  guint64 v = 0;
   gsize i = 0;
 
   for (; i + 8 <= size; i += 8)
-    v |= load (a + i) ^ load (b + i);
+    if (load (a + i) != load (b + i))
+      return TRUE;
   for (; i < size; i++)
-    v |= (guint64) (a[i] ^ b[i]);
-  return v != 0;
+    if (a[i] != b[i])
+      return TRUE;
+  return FALSE;
 }
 
 guint64
@@ -31,8 +32,6 @@ qf_sparse_differ (const guint8 *a, const guint8 *b, gsize size, int n)
 {
   guint64 bits = 0;
 
-  if (n > 2 && memcmp (a, b, (gsize) n * size) == 0)
-    return 0;
   for (int i = 0; i < n; i++, a += size, b += size)
     bits |= (guint64) pixel_differs (a, b, size) << i;
   return bits;
@@ -53,19 +52,31 @@ bytes_to_bits (guint64 v)
 static guint64
 bytes_differ (const guint8 *a, const guint8 *b, int n)
 {
-  guint64 bits = 0, v[8], any = 0;
+  guint64 bits = 0;
+  int i = 0;
 
-  if (n < 64) {
-    for (int i = 0; i < n; i++)
-      bits |= (guint64) (a[i] != b[i]) << i;
-    return bits;
-  }
-  for (int i = 0; i < 8; i++)
-    any |= v[i] = load (a + 8 * i) ^ load (b + 8 * i);
-  if (any)
-    for (int i = 0; i < 8; i++)
-      bits |= bytes_to_bits (v[i]) << 8 * i;
+  for (; i + 8 <= n; i += 8)
+    bits |= bytes_to_bits (load (a + i) ^ load (b + i)) << i;
+  for (; i < n; i++)
+    bits |= (guint64) (a[i] != b[i]) << i;
   return bits;
+}
+
+/* Marks which of a row's pixels of @size bytes differ, besides what is marked.
+ */
+static void
+compare_row (const QfSparseSlot *slot, const guint8 *a, const guint8 *b,
+    gsize size, guint64 *bits)
+{
+  if (memcmp (a, b, (gsize) slot->w * size) == 0)
+    return;
+  for (int x = 0; x < slot->w; x += 64, a += 64 * size, b += 64 * size) {
+    int n = MIN (64, slot->w - x);
+
+    if (memcmp (a, b, (gsize) n * size) != 0)
+      bits[x / 64] |=
+          size == 1 ? bytes_differ (a, b, n) : qf_sparse_differ (a, b, size, n);
+  }
 }
 
 gint64
@@ -73,26 +84,27 @@ qf_sparse_compare (QfSparseSlot *slot, const QfTensor *t, int row0, int row1)
 {
   gboolean planar = t->layout == QF_NCHW;
   gsize pixel = qf_dtype_size (t->dtype) * (planar ? 1 : (gsize) t->c);
-  gsize row = pixel * (gsize) t->w;
+  gsize row = pixel * (gsize) t->w, plane = row * (gsize) t->h;
   gint64 n = 0;
 
-  for (int y = row0; y < row1; y++)
-    for (int i = 0; i < slot->words; i++) {
-      gsize at = (gsize) y * row + 64 * (gsize) i * pixel;
-      int pixels = MIN (64, t->w - 64 * i);
-      guint64 bits = 0;
+  for (int y = row0; y < row1; y++) {
+    guint64 *bits = slot->active + (gsize) y * (gsize) slot->words;
 
-      for (int p = 0; p < (planar ? t->c : 1); p++) {
-        const guint8 *a = (const guint8 *) t->data + at, *b = slot->rest + at;
+    memset (bits, 0, (gsize) slot->words * sizeof *bits);
+    for (int p = 0; p < (planar ? t->c : 1); p++) {
+      const guint8 *now = t->data, *rest = slot->rest;
+      gsize at = (gsize) p * plane;
 
-        bits |= pixel == 1 ? bytes_differ (a, b, pixels)
-                           : qf_sparse_differ (a, b, pixel, pixels);
-        at += (gsize) t->h * row;
-      }
-      slot->active[(gsize) y * (gsize) slot->words + (gsize) i] = bits;
-      slot->any |= bits != 0;
-      n += bits ? __builtin_popcountll (bits) : 0;
+      /* a plane of the input has one code at rest, all rows are the same */
+      compare_row (slot, now + at + (gsize) y * row,
+          rest + at + (planar ? 0 : (gsize) y * row), pixel, bits);
     }
+    for (int i = 0; i < slot->words; i++)
+      if (bits[i]) {
+        slot->any = TRUE;
+        n += __builtin_popcountll (bits[i]);
+      }
+  }
   return n;
 }
 

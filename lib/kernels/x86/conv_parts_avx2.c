@@ -7,8 +7,6 @@
 #include "kernels/c/columns.h"
 #include "kernels/x86/tile_avx2.h"
 
-QF_DEFINE_FILL (fill_row, uint8_t, int16_t, (int16_t) (v - zero))
-
 enum
 {
   WINDOWS = QF_PART_H * QF_PART_W /* at a time */
@@ -66,13 +64,12 @@ flush (Windows *v, uint8_t *y)
  */
 
 static QfConvShape
-span_shape (const QfConvShape *s, int x, int w)
+span_shape (const QfConvShape *s, int w)
 {
   QfConvShape p = *s;
 
   p.out_h = 1;
   p.out_w = w;
-  p.pad_left = s->pad_left - x * s->stride_w;
   return p;
 }
 
@@ -81,10 +78,71 @@ span_shape (const QfConvShape *s, int x, int w)
 size_t
 qf_conv_dense_parts_avx2_scratch_size (const QfConvShape *s)
 {
-  QfConvShape p = span_shape (s, 0, QF_PART_W);
+  QfConvShape p = span_shape (s, QF_PART_W);
 
   return QF_TILE_BYTES +
       (qf_columns (&p, sizeof (int16_t)).row + 1) * sizeof (int16_t);
+}
+
+/* @n codes less @zero, to 16 bits. */
+static inline __attribute__ ((always_inline)) void
+widen (const uint8_t *x, int n, __m256i zero, int16_t *to)
+{
+  __m128i low = _mm256_castsi256_si128 (zero), v;
+  int i = 0;
+
+  for (; i + 16 <= n; i += 16) {
+    v = _mm_loadu_si128 ((const __m128i *) (x + i));
+    _mm256_storeu_si256 ((__m256i *) (to + i),
+        _mm256_sub_epi16 (_mm256_cvtepu8_epi16 (v), zero));
+  }
+  if (i + 8 <= n) {
+    v = _mm_loadl_epi64 ((const __m128i *) (x + i));
+    _mm_storeu_si128 (
+        (__m128i *) (to + i), _mm_sub_epi16 (_mm_cvtepu8_epi16 (v), low));
+    i += 8;
+  }
+  if (i + 4 <= n) {
+    v = _mm_loadu_si32 (x + i);
+    _mm_storel_epi64 (
+        (__m128i *) (to + i), _mm_sub_epi16 (_mm_cvtepu8_epi16 (v), low));
+    i += 4;
+  }
+  for (; i < n; i++)
+    to[i] = (int16_t) (x[i] - _mm_extract_epi16 (low, 0));
+}
+
+/* One column after another: [ky][channel] from input column @ix on. */
+static void
+fill_column (const QfConvShape *s, const uint8_t *x, int x_zero, int iy, int ix,
+    int16_t *to)
+{
+  __m256i zero = _mm256_set1_epi16 ((short) x_zero);
+  size_t c = (size_t) s->in_c;
+
+  for (int ky = 0; ky < s->kernel_h; ky++, iy += s->dilation_h, to += c)
+    if (iy < 0 || iy >= s->in_h || ix < 0 || ix >= s->in_w)
+      memset (to, 0, c * sizeof *to);
+    else
+      widen (x + ((size_t) iy * s->in_w + (size_t) ix) * c, s->in_c, zero, to);
+}
+
+/* The columns of @w windows of output row @oy from window @ox on, as
+ * columns.h has them. */
+static void
+fill_span (const QfConvShape *s, const QfColumns *l, const uint8_t *x,
+    int x_zero, int oy, int ox, int w, int16_t *to)
+{
+  int iy = oy * s->stride_h - s->pad_top, ix = ox * s->stride_w - s->pad_left;
+
+  if (l->shared) {
+    for (int i = 0; i < (w - 1) * s->stride_w + s->kernel_w; i++)
+      fill_column (s, x, x_zero, iy, ix + i, to + (size_t) i * l->column);
+    return;
+  }
+  for (int i = 0; i < w; i++, ix += s->stride_w)
+    for (int kx = 0; kx < s->kernel_w; kx++, to += l->column)
+      fill_column (s, x, x_zero, iy, ix + kx * s->dilation_w, to);
 }
 
 void
@@ -104,18 +162,16 @@ qf_conv_dense_parts_avx2 (const QfConvShape *s, const uint8_t *x, int x_zero,
 
   for (int i = 0; i < n; i++)
     for (int oy = parts[i].y; oy < parts[i].y + parts[i].h; oy++) {
-      QfConvShape span = span_shape (s, parts[i].x, parts[i].w);
+      int w = parts[i].w;
 
-      if (have * sizeof (int16_t) > QF_TILE_BYTES ||
-          v.n + parts[i].w > WINDOWS) {
+      if (have * sizeof (int16_t) > QF_TILE_BYTES || v.n + w > WINDOWS) {
         y = flush (&v, y);
         have = 0;
       }
-      l = qf_columns (&span, sizeof (int16_t));
-      fill_row (&span, &l, x, x_zero, oy, columns + have);
-      for (int k = 0; k < parts[i].w; k++)
+      fill_span (s, &l, x, x_zero, oy, parts[i].x, w, columns + have);
+      for (int k = 0; k < w; k++)
         v.x[v.n++] = columns + have + (size_t) k * l.pixel;
-      have += l.row;
+      have += (size_t) (w - 1) * l.pixel + l.k;
       columns[have] = 0;
     }
   flush (&v, y);
