@@ -72,8 +72,11 @@ main (int argc, char **argv)
   g_setenv ("QF_CPU", argc > 1 ? argv[1] : "", TRUE);
   g_test_message ("%s kernels", qf_engine_isa ());
   /* QF_CPU lowers, and where it cannot the processor has less */
-  if (argc > 1 && strcmp (argv[1], "c") == 0)
-    g_assert_cmpstr (qf_engine_isa (), ==, "c");
+  if (argc > 1 && strcmp (argv[1], qf_engine_isa ()) != 0) {
+    g_assert_cmpstr (argv[1], !=, "c");
+    g_print ("1..0 # SKIP this processor or build has no tier %s\n", argv[1]);
+    return 0;
+  }
   g_test_add_data_func (
       "/golden/operators/1-thread", GINT_TO_POINTER (1), test_operators);
   g_test_add_data_func (
