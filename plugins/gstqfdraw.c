@@ -140,8 +140,8 @@ draw_caption (Drawing *d, const Caption *c, GstQfColour ground, gint x, gint y)
   for (gint i = 0; i < c->n; i++) {
     const GstQfText *t = c->part[i];
 
-    gst_qf_paint_mask (d->canvas, contrast (ground), t->data, t->stride, x,
-        y + c->above - t->baseline, t->width, t->height);
+    gst_qf_paint_mask (d->canvas, contrast (ground), &ground, t->data,
+        t->stride, x, y + c->above - t->baseline, t->width, t->height);
     x += t->width;
   }
 }

@@ -132,6 +132,8 @@ typedef struct
   gboolean wide;      /* samples of 2 bytes */
   gint width, height; /* of the frame, pixels */
   gint value;
+  gboolean on_ground; /* of a mask, which is painted there */
+  guint16 mixed[256]; /* value over ground, by coverage */
 } Component;
 
 static void
@@ -154,6 +156,15 @@ component_init (Component *m, const GstQfCanvas *c, guint k, gint value)
   m->width = c->frame->info.width;
   m->height = c->frame->info.height;
   m->value = value;
+  m->on_ground = FALSE;
+}
+
+static void
+set_ground (Component *m, gint ground)
+{
+  m->on_ground = TRUE;
+  for (guint i = 0; i < 256; i++)
+    m->mixed[i] = (guint16) mix (ground, m->value, i);
 }
 
 static inline void
@@ -167,19 +178,31 @@ put (const Component *m, guint8 *p, guint cover)
     *p = cover == 255 ? (guint8) m->value : (guint8) mix (*p, m->value, cover);
 }
 
+/* The same where nothing but the ground of the mask is. */
+static inline void
+put_on_ground (const Component *m, guint8 *p, guint cover)
+{
+  if (m->wide)
+    GST_WRITE_UINT16_LE (p, m->mixed[cover] << m->shift);
+  else
+    *p = (guint8) m->mixed[cover];
+}
+
 /* @n samples of a row that is not subsampled; @mask NULL: covered. */
 static void
 paint_span (const Component *m, gint x, gint y, gint n, const guint8 *mask)
 {
   guint8 *p = m->data + y * m->stride + x * (gssize) m->step;
 
-  if (!mask && !m->wide && m->step == 1) {
+  if (!mask && !m->wide && m->step == 1)
     memset (p, m->value, (gsize) MAX (n, 0));
-    return;
-  }
-  for (gint i = 0; i < n; i++, p += m->step)
-    if (!mask || mask[i])
-      put (m, p, mask ? mask[i] : 255);
+  else if (mask && m->on_ground)
+    for (gint i = 0; i < n; i++, p += m->step)
+      put_on_ground (m, p, mask[i]);
+  else
+    for (gint i = 0; i < n; i++, p += m->step)
+      if (!mask || mask[i])
+        put (m, p, mask ? mask[i] : 255);
 }
 
 static void
@@ -199,34 +222,86 @@ paint_rows (const Component *m, const Area *a)
   }
 }
 
+/* Samples @x0 to @x1 of row @y, at the rim of an area or beside its hole. */
+static void
+paint_rim (const Component *m, const Area *a, gint x0, gint x1, gint y)
+{
+  Rect cell = { 0, y << m->sy, 0, MIN ((y + 1) << m->sy, m->height) };
+
+  for (gint x = x0; x < x1; x++) {
+    guint cover;
+
+    cell.x0 = x << m->sx;
+    cell.x1 = MIN ((x + 1) << m->sx, m->width);
+    cover = coverage (a, &cell);
+    if (cover > 0)
+      put (m, m->data + y * m->stride + x * (gssize) m->step, cover);
+  }
+}
+
+/* Samples whose pixels lie all inside of the area and outside of its hole. */
+static void
+paint_inside (const Component *m, const Area *a, gint x0, gint x1, gint y)
+{
+  guint8 *p = m->data + y * m->stride + x0 * (gssize) m->step;
+
+  if (x1 <= x0)
+    return;
+  if (!a->mask) {
+    if (!m->wide && m->step == 1)
+      memset (p, m->value, (gsize) (x1 - x0));
+    else
+      for (gint x = x0; x < x1; x++, p += m->step)
+        put (m, p, 255);
+    return;
+  }
+  for (gint x = x0; x < x1; x++, p += m->step) {
+    guint cover = mask_coverage (a, x << m->sx, y << m->sy, m->sy == 1);
+
+    if (m->on_ground)
+      put_on_ground (m, p, cover);
+    else if (cover > 0)
+      put (m, p, cover);
+  }
+}
+
+/* A row of samples, none of which a hole cuts. */
+static void
+paint_whole_row (const Component *m, const Area *a, gint y)
+{
+  const Rect *o = &a->outer;
+  gint first = o->x0 >> m->sx, end = ((o->x1 - 1) >> m->sx) + 1;
+  gint inside0 = (o->x0 + (1 << m->sx) - 1) >> m->sx, inside1 = o->x1 >> m->sx;
+  gboolean in_rows = y << m->sy >= o->y0 && (y + 1) << m->sy <= o->y1 &&
+      m->sx == 1 && m->sy <= 1;
+
+  if (!in_rows || inside1 <= inside0) {
+    paint_rim (m, a, first, end, y);
+    return;
+  }
+  paint_rim (m, a, first, inside0, y);
+  paint_inside (m, a, inside0, inside1, y);
+  paint_rim (m, a, inside1, end, y);
+}
+
 static void
 paint_cells (const Component *m, const Area *a)
 {
   const Rect *o = &a->outer, *h = &a->hole;
-  gboolean simple = m->sx == 1 && m->sy <= 1 && h->x1 <= h->x0;
+  gint first = o->x0 >> m->sx, end = ((o->x1 - 1) >> m->sx) + 1;
 
   for (gint y = o->y0 >> m->sy; y <= (o->y1 - 1) >> m->sy; y++) {
-    Rect cell = { 0, y << m->sy, 0, MIN ((y + 1) << m->sy, m->height) };
-    gboolean in_hole = cell.y0 >= h->y0 && cell.y1 <= h->y1;
-    gboolean in_rows =
-        cell.y0 >= o->y0 && cell.y1 <= o->y1 && cell.y1 - cell.y0 == 1 << m->sy;
-    guint8 *row = m->data + y * m->stride;
+    gint y0 = y << m->sy, y1 = (y + 1) << m->sy;
 
-    for (gint x = o->x0 >> m->sx; x <= (o->x1 - 1) >> m->sx; x++) {
-      guint cover;
+    if (h->x1 <= h->x0 || y1 <= h->y0 || y0 >= h->y1) {
+      paint_whole_row (m, a, y);
+    } else if (y0 >= h->y0 && y1 <= h->y1) {
+      gint hole0 = (h->x0 + (1 << m->sx) - 1) >> m->sx, hole1 = h->x1 >> m->sx;
 
-      cell.x0 = x << m->sx;
-      cell.x1 = MIN ((x + 1) << m->sx, m->width);
-      if (in_hole && cell.x0 >= h->x0 && cell.x1 <= h->x1) {
-        x = MAX (x, (h->x1 >> m->sx) - 1); /* nothing to do up to there */
-        continue;
-      }
-      if (simple && in_rows && cell.x0 >= o->x0 && cell.x0 + 2 <= o->x1)
-        cover = a->mask ? mask_coverage (a, cell.x0, cell.y0, m->sy == 1) : 255;
-      else
-        cover = coverage (a, &cell);
-      if (cover > 0)
-        put (m, row + x * (gssize) m->step, cover);
+      paint_rim (m, a, first, MIN (hole0, end), y);
+      paint_rim (m, a, MAX (hole1, MIN (hole0, end)), end, y);
+    } else {
+      paint_rim (m, a, first, end, y);
     }
   }
 }
@@ -242,8 +317,10 @@ cut (const GstQfCanvas *c, gint x, gint y, gint w, gint h)
   return (Rect){ x0 + c->x, y0 + c->y, x1 + c->x, y1 + c->y };
 }
 
+/* @ground: that a mask lies on, NULL: none, or anything. */
 static void
-paint (GstQfCanvas *c, GstQfColour colour, const Area *a)
+paint (GstQfCanvas *c, GstQfColour colour, const GstQfColour *ground,
+    const Area *a)
 {
   if (pixels (&a->outer) == 0)
     return;
@@ -251,6 +328,8 @@ paint (GstQfCanvas *c, GstQfColour colour, const Area *a)
     Component m;
 
     component_init (&m, c, k, component_value (c, colour, k));
+    if (ground)
+      set_ground (&m, component_value (c, *ground, k));
     if (m.sx == 0 && m.sy == 0)
       paint_rows (&m, a);
     else
@@ -264,7 +343,7 @@ gst_qf_paint_rect (
 {
   Area a = { .outer = cut (c, x, y, w, h) };
 
-  paint (c, colour, &a);
+  paint (c, colour, NULL, &a);
 }
 
 void
@@ -275,16 +354,17 @@ gst_qf_paint_outline (GstQfCanvas *c, GstQfColour colour, gint x, gint y,
 
   if (w > 2 * line && h > 2 * line)
     a.hole = cut (c, x + line, y + line, w - 2 * line, h - 2 * line);
-  paint (c, colour, &a);
+  paint (c, colour, NULL, &a);
 }
 
 void
-gst_qf_paint_mask (GstQfCanvas *c, GstQfColour colour, const guint8 *mask,
-    gint stride, gint x, gint y, gint w, gint h)
+gst_qf_paint_mask (GstQfCanvas *c, GstQfColour colour,
+    const GstQfColour *ground, const guint8 *mask, gint stride, gint x, gint y,
+    gint w, gint h)
 {
   Area a = { .outer = cut (c, x, y, w, h), .stride = stride };
 
   a.mask =
       mask + (a.outer.y0 - c->y - y) * (gssize) stride + a.outer.x0 - c->x - x;
-  paint (c, colour, &a);
+  paint (c, colour, ground, &a);
 }

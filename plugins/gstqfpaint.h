@@ -35,8 +35,11 @@ void gst_qf_paint_rect (
 void gst_qf_paint_outline (GstQfCanvas *c, GstQfColour colour, gint x, gint y,
     gint w, gint h, gint line);
 
-/** Paints @colour where @mask [h][@stride], 0 … 255, covers. */
-void gst_qf_paint_mask (GstQfCanvas *c, GstQfColour colour, const guint8 *mask,
-    gint stride, gint x, gint y, gint w, gint h);
+/** Paints @colour where @mask [h][@stride], 0 … 255, covers. @ground: the
+ * colour that was painted there before (faster, the same result); NULL:
+ * anything may be there. */
+void gst_qf_paint_mask (GstQfCanvas *c, GstQfColour colour,
+    const GstQfColour *ground, const guint8 *mask, gint stride, gint x, gint y,
+    gint w, gint h);
 
 G_END_DECLS

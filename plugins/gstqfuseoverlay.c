@@ -25,6 +25,7 @@
  */
 #include "gstqfuseoverlay.h"
 
+#include "gstqfcopies.h"
 #include "gstqfdraw.h"
 #include "gstqfinplace.h"
 #include "gstqfplanesmeta.h"
@@ -77,7 +78,8 @@ struct _GstQfuseOverlay
   /* the streaming thread's */
   GstVideoInfo info;
   GstQfFound found;
-  GstQfTexts *texts; /* NULL: none rendered yet */
+  GstQfCopies *copies; /* NULL while stopped */
+  GstQfTexts *texts;   /* NULL: none rendered yet */
 };
 
 #define OVERLAY_CAPS GST_STATIC_CAPS (GST_VIDEO_CAPS_MAKE (GST_QF_FORMATS))
@@ -180,9 +182,19 @@ forget_texts (GstQfuseOverlay *self)
 }
 
 static gboolean
+gst_qfuse_overlay_start (GstBaseTransform *trans)
+{
+  GST_QFUSE_OVERLAY (trans)->copies = gst_qf_copies_new ();
+  return TRUE;
+}
+
+static gboolean
 gst_qfuse_overlay_stop (GstBaseTransform *trans)
 {
-  forget_texts (GST_QFUSE_OVERLAY (trans));
+  GstQfuseOverlay *self = GST_QFUSE_OVERLAY (trans);
+
+  forget_texts (self);
+  g_clear_pointer (&self->copies, gst_qf_copies_unref);
   return TRUE;
 }
 
@@ -250,7 +262,8 @@ gst_qfuse_overlay_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
   if (!is_something_to_draw (self, &settings, truth))
     return GST_FLOW_OK;
 
-  if (!gst_video_frame_map (&frame, &self->info, buffer,
+  if (!gst_qf_copies_own (self->copies, buffer) ||
+      !gst_video_frame_map (&frame, &self->info, buffer,
           GST_MAP_READWRITE | GST_VIDEO_FRAME_MAP_FLAG_NO_REF)) {
     GST_ELEMENT_ERROR (self, RESOURCE, WRITE,
         ("A frame cannot be drawn on: its memory cannot be mapped."), (NULL));
@@ -329,6 +342,7 @@ gst_qfuse_overlay_class_init (GstQfuseOverlayClass *klass)
   gst_element_class_add_static_pad_template (element, &src_template);
   gst_type_mark_as_plugin_api (GST_TYPE_QFUSE_OVERLAY_COLOUR, 0);
 
+  trans->start = gst_qfuse_overlay_start;
   trans->stop = gst_qfuse_overlay_stop;
   trans->set_caps = gst_qfuse_overlay_set_caps;
   trans->transform_ip = gst_qfuse_overlay_transform_ip;

@@ -314,7 +314,7 @@ GST_START_TEST (test_mask)
     fail_unless (gst_video_frame_map (&b, &info, after, GST_MAP_READWRITE));
     gst_qf_canvas_init (&canvas, &b, NULL);
     gst_qf_paint_mask (
-        &canvas, c, mask, MW, places[i][0], places[i][1], MW, MH);
+        &canvas, c, NULL, mask, MW, places[i][0], places[i][1], MW, MH);
     for (guint k = 0; k < GST_VIDEO_INFO_N_COMPONENTS (&info); k++)
       for (gint y = 0; y < GST_VIDEO_INFO_COMP_HEIGHT (&info, k); y++)
         for (gint x = 0; x < GST_VIDEO_INFO_COMP_WIDTH (&info, k); x++) {
@@ -333,6 +333,64 @@ GST_START_TEST (test_mask)
     gst_video_frame_unmap (&b);
     gst_buffer_unref (before);
     gst_buffer_unref (after);
+  }
+}
+GST_END_TEST;
+
+static gboolean
+same_bytes (GstBuffer *a, GstBuffer *b)
+{
+  GstMapInfo m;
+  gboolean same;
+
+  fail_unless (gst_buffer_map (a, &m, GST_MAP_READ));
+  same = gst_buffer_get_size (b) == m.size &&
+      gst_buffer_memcmp (b, 0, m.data, m.size) == 0;
+  gst_buffer_unmap (a, &m);
+  return same;
+}
+
+/* On a ground that is known: the same bytes. */
+GST_START_TEST (test_mask_on_ground)
+{
+  enum
+  {
+    W = 33,
+    H = 21,
+    MW = 19,
+    MH = 15
+  };
+  static const gint places[][2] = { { 4, 4 }, { 5, 4 }, { 4, 5 }, { 7, 3 },
+    { -3, -5 }, { 20, 12 }, { 40, 40 } };
+  const GstQfColour c = { colour[0], colour[1], colour[2] };
+  const GstQfColour ground = { 250, 20, 90 };
+  g_autofree gchar *caps = caps_string (formats[__i__], W, H);
+  guint8 mask[MH * MW];
+  GstVideoInfo info;
+
+  info_from_string (&info, caps);
+  for (guint i = 0; i < sizeof (mask); i++)
+    mask[i] = i % 5 == 0 ? 0 : i % 7 == 0 ? 255 : (guint8) (i * 37);
+  for (guint i = 0; i < G_N_ELEMENTS (places); i++) {
+    GstBuffer *plain = padded_buffer (&info);
+    GstBuffer *fast = gst_buffer_copy_deep (plain);
+
+    for (gint j = 0; j < 2; j++) {
+      gint x = places[i][0], y = places[i][1];
+      GstVideoFrame f;
+      GstQfCanvas canvas;
+
+      fail_unless (
+          gst_video_frame_map (&f, &info, j ? fast : plain, GST_MAP_READWRITE));
+      gst_qf_canvas_init (&canvas, &f, NULL);
+      gst_qf_paint_rect (&canvas, ground, x, y, MW, MH);
+      gst_qf_paint_mask (
+          &canvas, c, j ? &ground : NULL, mask, MW, x, y, MW, MH);
+      gst_video_frame_unmap (&f);
+    }
+    fail_unless (same_bytes (plain, fast), "%s, place %u", formats[__i__], i);
+    gst_buffer_unref (plain);
+    gst_buffer_unref (fast);
   }
 }
 GST_END_TEST;
@@ -497,6 +555,71 @@ GST_START_TEST (test_sharing)
 }
 GST_END_TEST;
 
+/* A frame that someone else holds, with a box at @x; drawn. */
+static GstBuffer *
+draw_on_held (GstHarness *hs, GstBuffer *held, gint width, gint x)
+{
+  GstBuffer *in = gst_buffer_copy (held);
+
+  attach (in, (guint) width, 240, (gfloat) x, 30, 60, 60, "person", NULL);
+  return gst_harness_push_and_pull (hs, in);
+}
+
+static gconstpointer
+memory_of (GstBuffer *buffer)
+{
+  gconstpointer data;
+  GstMapInfo map;
+
+  fail_unless (gst_buffer_map (buffer, &map, GST_MAP_READ));
+  data = map.data;
+  gst_buffer_unmap (buffer, &map);
+  return data;
+}
+
+/* Copies of frames that others hold lie in memory that is used again, when
+ * nobody has it any more; it outlives the element where somebody has. */
+GST_START_TEST (test_copies)
+{
+  GstHarness *hs = gst_harness_new_parse (
+      "qfuseoverlay show-labels=false show-scores=false line-width=2");
+  g_autofree gchar *caps = caps_string ("GRAY8", 320, 240);
+  g_autofree gchar *wide = caps_string ("GRAY8", 640, 240);
+  GstBuffer *held = gst_buffer_new_allocate (NULL, 320 * 240, NULL), *a, *b;
+  gconstpointer first;
+
+  gst_harness_set_src_caps_str (hs, caps);
+  gst_buffer_memset (held, 0, 40, 320 * 240);
+  a = draw_on_held (hs, held, 320, 10);
+  b = draw_on_held (hs, held, 320, 200);
+  fail_unless_equals_int (changed (held, 40, 0, 0, 320, 240), 0);
+  fail_unless (changed (a, 40, 10, 30, 70, 90) > 0);
+  fail_unless_equals_int (changed (a, 40, 200, 30, 260, 90), 0);
+  fail_unless_equals_int (changed (b, 40, 10, 30, 70, 90), 0);
+  fail_unless (changed (b, 40, 200, 30, 260, 90) > 0);
+
+  first = memory_of (a);
+  fail_unless (first != memory_of (b));
+  gst_buffer_unref (a);
+  a = draw_on_held (hs, held, 320, 100);
+  fail_unless (memory_of (a) == first);
+  fail_unless_equals_int (changed (a, 40, 10, 30, 70, 90), 0);
+  gst_buffer_unref (a);
+  gst_buffer_unref (held);
+
+  held = gst_buffer_new_allocate (NULL, 640 * 240, NULL);
+  gst_buffer_memset (held, 0, 40, 640 * 240);
+  gst_harness_set_src_caps_str (hs, wide);
+  a = draw_on_held (hs, held, 640, 10);
+  fail_unless_equals_int ((gint) gst_buffer_get_size (a), 640 * 240);
+  gst_harness_teardown (hs);
+  fail_unless (changed (b, 40, 200, 30, 260, 90) > 0);
+  gst_buffer_unref (a);
+  gst_buffer_unref (b);
+  gst_buffer_unref (held);
+}
+GST_END_TEST;
+
 /* Boxes are in pixels of the visible picture. */
 GST_START_TEST (test_crop)
 {
@@ -536,10 +659,12 @@ qfuseoverlay_suite (void)
   tcase_add_loop_test (tc, test_outline, 0, 2 * G_N_ELEMENTS (formats));
   tcase_add_loop_test (tc, test_edges, 0, G_N_ELEMENTS (formats));
   tcase_add_loop_test (tc, test_mask, 0, G_N_ELEMENTS (formats));
+  tcase_add_loop_test (tc, test_mask_on_ground, 0, G_N_ELEMENTS (formats));
   tcase_add_test (tc, test_label);
   tcase_add_test (tc, test_switches);
   tcase_add_test (tc, test_score_of_one);
   tcase_add_test (tc, test_sharing);
+  tcase_add_test (tc, test_copies);
   tcase_add_test (tc, test_crop);
   return s;
 }
