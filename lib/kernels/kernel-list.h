@@ -27,4 +27,8 @@
   K (max_pool_f32)                                                             \
   K (mean_f32)                                                                 \
   K (transpose)                                                                \
-  K (resize_nearest)
+  K (resize_nearest)                                                           \
+  K (scale_packed_size)                                                        \
+  K (scale_pack)                                                               \
+  K (scale_scratch_size)                                                       \
+  K (scale_u8)

@@ -60,6 +60,23 @@ typedef struct
   int lo, hi; /* codes, as in QfRequant */
 } QfQuantize;
 
+/** One direction of scaling: pixel i is Σ weight[i·taps + t]·src[first[i] + t]
+ * over t < taps, divided by sum. */
+typedef struct
+{
+  int src, dst;           /* pixels, 1 … 32767 */
+  int taps;               /* first[i] + taps ≤ src */
+  uint32_t sum;           /* of the weights of every pixel, ≤ 65534 */
+  const uint16_t *first;  /* [dst] */
+  const uint16_t *weight; /* [dst][taps] */
+} QfScaleAxis;
+
+/** Sums of 1 in both directions: a copy, taps 1 and first[i] = i. */
+typedef struct
+{
+  QfScaleAxis x, y;
+} QfScale;
+
 typedef struct
 {
   const char *name; /* "c", "avx2" … */
@@ -186,6 +203,22 @@ typedef struct
   void (*resize_nearest) (const void *x, int in_w, int c, size_t size,
                           int scale_h, int scale_w, void *y, int row0,
                           int row1);
+
+  /* pictures: docs/numerics.md, "Luma, scaling, differences" ---------------- */
+
+  /** Bytes that scale_u8 wants prepared of @s, 0: none. */
+  size_t (*scale_packed_size) (const QfScale *s);
+  void (*scale_pack) (const QfScale *s, void *packed);
+
+  /** Bytes of scratch for scale_u8. */
+  size_t (*scale_scratch_size) (const QfScale *s);
+
+  /** Output rows @row0 … @row1 − 1 of a plane of bytes, (V4) to (V6). @src:
+   * source row 0, of which only rows that those rows take are read; @dst points
+   * at row @row0. Strides in bytes. */
+  void (*scale_u8) (const QfScale *s, const void *packed, const uint8_t *src,
+                    ptrdiff_t src_stride, uint8_t *dst, ptrdiff_t dst_stride,
+                    int row0, int row1, void *scratch);
 } QfKernels;
 
 /** The table for this processor, chosen once; the environment variable QF_CPU

@@ -52,3 +52,4 @@ int check_max_pool_f32 (const QfKernels *k, QfRng *rng);
 int check_mean_f32 (const QfKernels *k, QfRng *rng);
 int check_transpose (const QfKernels *k, QfRng *rng);
 int check_resize_nearest (const QfKernels *k, QfRng *rng);
+int check_scale (const QfKernels *k, QfRng *rng);

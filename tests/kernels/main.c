@@ -45,6 +45,10 @@
 #define CHECK_mean_f32 check_mean_f32
 #define CHECK_transpose check_transpose
 #define CHECK_resize_nearest check_resize_nearest
+#define CHECK_scale_packed_size check_scale
+#define CHECK_scale_pack check_scale
+#define CHECK_scale_scratch_size check_scale
+#define CHECK_scale_u8 check_scale
 
 static const struct
 {

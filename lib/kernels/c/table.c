@@ -7,6 +7,7 @@
 #include "kernels/c/move.h"
 #include "kernels/c/pool.h"
 #include "kernels/c/requant.h"
+#include "kernels/c/scale.h"
 
 void
 QF_T (fill_table) (QfKernels *k)

@@ -3,10 +3,15 @@
 #include "kernels/tables.h"
 #include "kernels/x86/conv.h"
 #include "kernels/x86/move.h"
+#include "kernels/x86/scale.h"
 
 void
 qf_fill_table_x86_avx2 (QfKernels *k)
 {
   qf_conv_set_avx2 (k);
   k->transpose = qf_transpose_avx2;
+  k->scale_packed_size = qf_scale_u8_avx2_packed_size;
+  k->scale_pack = qf_scale_u8_avx2_pack;
+  k->scale_scratch_size = qf_scale_u8_avx2_scratch_size;
+  k->scale_u8 = qf_scale_u8_avx2;
 }
