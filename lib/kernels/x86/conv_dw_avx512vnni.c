@@ -8,7 +8,8 @@
  * from bias − x_zero · Σw. Exact: docs/numerics.md (17).
  *
  * Vector instructions for sixteen outputs, stride 1: 3 vpdpbusd, 3 to real and
- * back, 2 to codes, 1.5 to interleave; 3/4 of a load of the strip. */
+ * back, 2 to codes and 1.5 to interleave; 0.75 loads of the strip. With two
+ * ports for them that is 4.75 cycles. */
 #include "kernels/x86/avx512vnni.h"
 #include "kernels/x86/conv.h"
 
