@@ -37,15 +37,35 @@ every_other (guint64 v)
   return (v | v >> 16) & 0x00000000ffffffff;
 }
 
-/* What the taps of outputs with one input each from bit @at on see. */
+/* What the taps of 64 outputs with one input each from bit @at on see. */
 static inline guint64
 taps_at (const QfReach *r, const guint64 *line, int words, int at)
 {
-  guint64 v = 0;
+  guint64 v = 0, lo, hi;
 
-  for (int k = 0; k < r->taps; k++)
-    v |= bits_at (line, words, at + k * r->step);
+  if ((r->taps - 1) * r->step > 63) {
+    for (int k = 0; k < r->taps; k++)
+      v |= bits_at (line, words, at + k * r->step);
+    return v;
+  }
+  lo = v = bits_at (line, words, at);
+  hi = bits_at (line, words, at + 64);
+  for (int k = r->step; k <= (r->taps - 1) * r->step; k += r->step)
+    v |= lo >> k | hi << (64 - k);
   return v;
+}
+
+/* Every bit twice: those of the lower half. */
+static inline guint64
+twice (guint64 v)
+{
+  v &= 0x00000000ffffffff;
+  v = (v | v << 16) & 0x0000ffff0000ffff;
+  v = (v | v << 8) & 0x00ff00ff00ff00ff;
+  v = (v | v << 4) & 0x0f0f0f0f0f0f0f0f;
+  v = (v | v << 2) & 0x3333333333333333;
+  v = (v | v << 1) & 0x5555555555555555;
+  return v | v << 1;
 }
 
 /* Whether words of @line that hold bits @from … @to are all 0. */
@@ -74,6 +94,8 @@ reach_word (const QfReach *r, const guint64 *line, int words, int o, int n)
   if (r->div == 1 && r->mul == 2)
     return every_other (taps_at (r, line, words, first)) |
         every_other (taps_at (r, line, words, first + 64)) << 32;
+  if (r->div == 2 && r->mul == 1 && r->taps == 1 && r->before == 0)
+    return twice (bits_at (line, words, first));
   for (int i = 0; i < n; i++)
     v |= (taps_at (r, line, words, qf_reach_first (r, o + i)) & 1) << i;
   return v;
@@ -112,12 +134,12 @@ count (guint64 v)
 }
 
 gint64
-qf_bits_round (const QfSparseStep *s, const QfSparseSlot *out, guint64 *need)
+qf_bits_round (int unit, const QfSparseSlot *out, guint64 *need)
 {
   gint64 n = 0;
 
-  for (int y = 0; y < out->h; y += s->unit) {
-    int rows = MIN (s->unit, out->h - y);
+  for (int y = 0; y < out->h; y += unit) {
+    int rows = MIN (unit, out->h - y);
 
     for (int i = 0; i < out->words; i++) {
       guint64 v = 0, *at = need + (gsize) y * (gsize) out->words + i;
@@ -126,11 +148,11 @@ qf_bits_round (const QfSparseStep *s, const QfSparseSlot *out, guint64 *need)
         v |= at[k * out->words];
       if (v == 0)
         continue;
-      if (s->unit > 1)
+      if (unit > 1)
         v = (v | v >> 1) & 0x5555555555555555;
-      if (s->unit > 2)
+      if (unit > 2)
         v = (v | v >> 2) & 0x1111111111111111;
-      v *= ((guint64) 1 << s->unit) - 1;
+      v *= ((guint64) 1 << unit) - 1;
       v &= qf_bits_mask (out->w, i);
       for (int k = 0; k < rows; k++)
         at[k * out->words] = v;

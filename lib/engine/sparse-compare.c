@@ -134,3 +134,37 @@ qf_sparse_restore (QfSparseSlot *slot, const QfTensor *t, const guint64 *need)
     }
   slot->any = FALSE;
 }
+
+/* Whether row @y at rest is @even from column @x0 to @x1. */
+static gboolean
+is_even (const QfSparseSlot *s, gsize pixel, int y, int x0, int x1)
+{
+  const guint8 *row = s->rest + (gsize) y * (gsize) s->w * pixel;
+
+  for (int x = x0; x < x1; x++)
+    if (memcmp (row + (gsize) x * pixel, s->even, pixel) != 0)
+      return FALSE;
+  return TRUE;
+}
+
+void
+qf_sparse_find_even (QfSparseSlot *slot, const QfTensor *t)
+{
+  gsize pixel = qf_dtype_size (t->dtype) * (gsize) t->c;
+  int h = slot->h, w = slot->w, least = MIN (h, w) / 4;
+
+  slot->even = g_malloc (QF_PART_W * pixel);
+  for (int i = 0; i < QF_PART_W; i++)
+    memcpy (slot->even + (gsize) i * pixel,
+        slot->rest + ((gsize) (h / 2) * (gsize) w + (gsize) (w / 2)) * pixel,
+        pixel);
+  for (slot->margin = 0; slot->margin < least; slot->margin++) {
+    gboolean even = TRUE;
+
+    for (int y = slot->margin; even && y < h - slot->margin; y++)
+      even = is_even (slot, pixel, y, slot->margin, w - slot->margin);
+    if (even)
+      return;
+  }
+  g_clear_pointer (&slot->even, g_free);
+}

@@ -45,7 +45,7 @@ mark_row (const Job *j, int y, int x, int n)
   if (!slot->read) /* all that was written is marked */
     return;
   bits = qf_sparse_differ (
-      now, slot->rest + (now - (const guint8 *) t->data), pixel_size (t), n);
+      now, qf_sparse_rest (slot, pixel_size (t), y, x, n), pixel_size (t), n);
   mark (word, bits << x % 64, j->shared);
   if (x % 64 + n > 64)
     mark (word + 1, bits >> (64 - x % 64), j->shared);

@@ -82,7 +82,7 @@ plan_conv (const QfEngine *e, const QfStep *s, QfSparseStep *ss, gsize *scratch)
   set_window (ss, &s->shape);
   if (s->info.quantized) {
     ss->kind = QF_SPARSE_CONV;
-    ss->unit = e->k->conv_u8s8_parts_unit (&s->shape, &s->requant);
+    ss->unit = 0;
     *scratch = MAX (*scratch, e->k->conv_u8s8_parts_scratch_size (&s->shape));
   } else if (!packs_alike (e, s, ss, scratch)) {
     ss->kind = QF_SPARSE_WHOLE;

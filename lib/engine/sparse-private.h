@@ -28,6 +28,11 @@ typedef struct
   gboolean read;   /* by a step */
   gsize size;
   guint8 *rest; /* the rest state */
+  /* At rest all pixels @margin and more away from the border are alike:
+   * QF_PART_W of them, so that few lines of memory are looked at. NULL: they
+   * are not. */
+  guint8 *even;
+  int margin;
 } QfSparseSlot;
 
 /** Along one axis: output o reads @taps inputs, @step apart, from
@@ -49,7 +54,7 @@ typedef enum
 typedef struct
 {
   QfSparseKind kind;
-  int unit; /* pixels a side of what is computed: 1, 2 or 4 */
+  int unit; /* pixels a side of what is computed: 1, 2 or 4; 0: see kernel */
   QfReach y, x;
   int as_is; /* an input that is a value a channel, or −1 */
   union
@@ -128,9 +133,8 @@ void qf_bits_fill (const QfSparseSlot *slot, guint64 *bits);
 void qf_bits_reach (const QfSparseStep *s, const QfSparseSlot *in,
     const QfSparseSlot *out, guint64 *need, guint64 *line);
 
-/** Rounds @need up to the step's unit; returns the number of its pixels. */
-gint64 qf_bits_round (
-    const QfSparseStep *s, const QfSparseSlot *out, guint64 *need);
+/** Rounds @need up to squares of @unit pixels; returns the number of pixels. */
+gint64 qf_bits_round (int unit, const QfSparseSlot *out, guint64 *need);
 
 /** Covers the marked pixels with parts; unmarks them. */
 void qf_bits_cover (const QfSparseSlot *out, guint64 *need, GArray *parts);
@@ -148,6 +152,19 @@ guint64 qf_sparse_differ (const guint8 *a, const guint8 *b, gsize size, int n);
 /** What is active and not in @need comes back to rest. Unmarks all. */
 void qf_sparse_restore (
     QfSparseSlot *slot, const QfTensor *t, const guint64 *need);
+
+/** @n ≤ QF_PART_W pixels at rest, from @y, @x on. */
+static inline const guint8 *
+qf_sparse_rest (const QfSparseSlot *s, gsize pixel, int y, int x, int n)
+{
+  if (s->even && y >= s->margin && y < s->h - s->margin && x >= s->margin &&
+      x + n <= s->w - s->margin)
+    return s->even;
+  return s->rest + ((gsize) y * (gsize) s->w + (gsize) x) * pixel;
+}
+
+/** Finds margin and even of a slot whose rest is known. */
+void qf_sparse_find_even (QfSparseSlot *slot, const QfTensor *t);
 
 /* sparse-parts.c ----------------------------------------------------------- */
 

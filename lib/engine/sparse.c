@@ -71,6 +71,8 @@ static gint64
 find_need (const Job *j)
 {
   const QfSparseSlot *out = &j->sp->slots[j->s->out];
+  gint64 n;
+  int unit;
 
   memset (j->sp->need, 0,
       (gsize) out->h * (gsize) out->words * sizeof *j->sp->need);
@@ -85,7 +87,13 @@ find_need (const Job *j)
     }
     qf_bits_reach (j->ss, in, out, j->sp->need, j->sp->line);
   }
-  return qf_bits_round (j->ss, out, j->sp->need);
+  if (j->ss->unit > 0)
+    return qf_bits_round (j->ss->unit, out, j->sp->need);
+  n = qf_bits_round (1, out, j->sp->need);
+  unit = n == 0
+      ? 1
+      : j->e->k->conv_u8s8_parts_unit (&j->s->shape, &j->s->requant, (int) n);
+  return unit > 1 ? qf_bits_round (unit, out, j->sp->need) : n;
 }
 
 /* Divides the parts into tasks of about @each pixels. */
@@ -286,6 +294,7 @@ sparse_free (QfSparse *sp)
   for (int i = 0; i < sp->n_slots; i++) {
     g_free (sp->slots[i].active);
     g_free (sp->slots[i].rest);
+    g_free (sp->slots[i].even);
   }
   for (int i = 0; sp->workers && i < sp->n_workers; i++) {
     if (sp->workers[i].engine.slots)
@@ -358,6 +367,8 @@ take_rest (QfEngine *e, QfSparse *sp, const guint8 *rest, GError **error)
       return FALSE;
     }
     memcpy (s->rest, qf_engine_slot (e, i)->t.data, s->size);
+    if (qf_engine_slot (e, i)->t.layout == QF_NHWC)
+      qf_sparse_find_even (s, &qf_engine_slot (e, i)->t);
   }
   return TRUE;
 }

@@ -115,8 +115,10 @@ typedef struct
                         int row0, int row1, int c0, int c1, void *scratch);
 
   /** Pixels a side of the squares of which parts of conv_u8s8_u8_parts are best
-   * made, 1, 2 or 4: a matter of speed. */
-  int (*conv_u8s8_parts_unit) (const QfConvShape *s, const QfRequant *r);
+   * made where @pixels of the output are wanted, 1, 2 or 4: a matter of speed.
+   */
+  int (*conv_u8s8_parts_unit) (const QfConvShape *s, const QfRequant *r,
+                               int pixels);
 
   /** Bytes of scratch for conv_u8s8_u8_parts. */
   size_t (*conv_u8s8_parts_scratch_size) (const QfConvShape *s);

@@ -76,7 +76,7 @@ check_parts (const QfKernels *k, QfRng *rng, const QfConvShape *s,
     const uint8_t *x, int zero, const void *packed, const QfRequant *r,
     const uint8_t *codes)
 {
-  int unit = k->conv_u8s8_parts_unit (s, r), n, ok = 1;
+  int unit = k->conv_u8s8_parts_unit (s, r, s->out_h * s->out_w), n, ok = 1;
   QfPart parts[PARTS_MOST];
   size_t c = (size_t) s->out_c;
   size_t pixels =

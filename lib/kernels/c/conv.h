@@ -28,7 +28,8 @@ void QF_T (conv_by_sums) (const QfConvShape *s, const uint8_t *x, int x_zero,
     void (*conv) (const QfConvShape *s, const uint8_t *x, int x_zero,
         const void *packed, int32_t *acc, int row0, int row1, void *scratch));
 
-int QF_T (conv_u8s8_parts_unit) (const QfConvShape *s, const QfRequant *r);
+int QF_T (conv_u8s8_parts_unit) (
+    const QfConvShape *s, const QfRequant *r, int pixels);
 size_t QF_T (conv_u8s8_parts_scratch_size) (const QfConvShape *s);
 void QF_T (conv_u8s8_u8_parts) (const QfConvShape *s, const uint8_t *x,
     int x_zero, const void *packed, const QfRequant *r, const QfPart *parts,

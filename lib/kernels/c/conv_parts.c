@@ -143,9 +143,11 @@ QF_T (conv_by_patches) (const QfConvShape *s, const uint8_t *x, int x_zero,
 }
 
 int
-QF_T (conv_u8s8_parts_unit) (const QfConvShape *s, const QfRequant *r)
+QF_T (conv_u8s8_parts_unit) (
+    const QfConvShape *s, const QfRequant *r, int pixels)
 {
   (void) r;
+  (void) pixels;
   return is_point (s) ? 1 : UNIT;
 }
 

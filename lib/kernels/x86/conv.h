@@ -32,7 +32,8 @@ typedef struct
 {
   void (*run) (const QfConvShape *s, const uint8_t *x, int x_zero,
       const void *packed, QfConvOut out, int row0, int row1, void *scratch);
-  int unit; /* pixels */
+  int unit; /* pixels a side … */
+  int many; /* … where so many are wanted; 1 where less */
   size_t (*scratch_size) (const QfConvShape *s);
   void (*parts) (const QfConvShape *s, const uint8_t *x, int x_zero,
       const void *packed, const QfRequant *r, const QfPart *parts, int n,
@@ -76,6 +77,12 @@ void qf_conv_wino_avx2_grain (const QfConvShape *s, int *rows, int *channels);
 void qf_conv_wino_avx2 (const QfConvShape *s, const uint8_t *x, int x_zero,
     const void *packed, QfConvOut out, int row0, int row1, void *scratch);
 
+/* Parts of less pixels than these are made directly: Winograd's weights are four
+ * times as many. */
+enum
+{
+  QF_WINO_PIXELS = 160
+};
 size_t qf_conv_wino_parts_avx2_scratch_size (const QfConvShape *s);
 void qf_conv_wino_parts_avx2 (const QfConvShape *s, const uint8_t *x,
     int x_zero, const void *packed, const QfRequant *r, const QfPart *parts,

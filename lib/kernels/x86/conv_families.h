@@ -123,11 +123,13 @@ parts_of (const QfConvShape *s, const QfRequant *r)
 }
 
 static int
-parts_unit (const QfConvShape *s, const QfRequant *r)
+parts_unit (const QfConvShape *s, const QfRequant *r, int pixels)
 {
   const QfConvParts *p = parts_of (s, r);
 
-  return p ? p->unit : QF_T (conv_u8s8_parts_unit) (s, r);
+  if (!p)
+    return QF_T (conv_u8s8_parts_unit) (s, r, pixels);
+  return pixels < p->many ? 1 : p->unit;
 }
 
 static size_t

@@ -384,9 +384,12 @@ qf_conv_wino_parts_avx2 (const QfConvShape *s, const uint8_t *x, int x_zero,
   QfConvOut out = { .r = r, .y = y, .c1 = s->out_c };
   Tile tiles[CHUNK_MOST];
   size_t at = 0;
+  int pixels = 0;
   Job j;
 
-  if (is_direct (packed)) {
+  for (int i = 0; i < n && pixels < QF_WINO_PIXELS; i++)
+    pixels += parts[i].h * parts[i].w;
+  if (is_direct (packed) || pixels < QF_WINO_PIXELS) {
     qf_conv_dense_parts_avx2 (s, x, x_zero, (const uint8_t *) packed + HEADER,
         r, parts, n, y, scratch);
     return;
