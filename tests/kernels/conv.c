@@ -178,6 +178,33 @@ check_part (const QfKernels *k, QfRng *rng, const QfConvShape *s,
   return ok;
 }
 
+/* Weights as 1x1 kernels on 8-bit operands take them (x86/point_avx2.h) or only
+ * just do not: of one spread over a few channels; a few pairs of 127; all of
+ * one sign in some channels. Codes that drive one output to its largest or
+ * smallest sum. */
+static void
+fill_lanes (QfRng *rng, const QfConvShape *s, uint8_t *x, size_t n_x, int8_t *w)
+{
+  static const int spreads[] = { 15, 40, 60, 64, 80, 127 };
+  int k = s->in_c / s->groups * s->kernel_h * s->kernel_w, spread = 0;
+  int most = check_int (rng, 0, 5), o = check_int (rng, 0, s->out_c - 1);
+  int sign = check_int (rng, 0, 1) ? 1 : -1;
+  int rough = check_int (rng, 0, 2) ? 0 : check_int (rng, 1, 8);
+
+  for (int i = 0; i < s->out_c * k; i++) {
+    if (i % 48 == 0)
+      spread = spreads[check_int (rng, 0, most)];
+    w[i] = (int8_t) check_int (rng, i / k % 7 ? -spread : 0, spread);
+    if (check_int (rng, 0, 400) == 0 && i > 0)
+      w[i] = w[i - 1] = check_int (rng, 0, 1) ? 127 : -127;
+    if (i % k >= 16 && i % k < 16 + rough) /* none of them fit together */
+      w[i] = check_int (rng, 0, 1) ? 127 : -127;
+  }
+  for (size_t i = 0; i < n_x; i++)
+    if (check_int (rng, 0, 15))
+      x[i] = w[(size_t) o * k + i % (size_t) s->in_c % k] * sign > 0 ? 255 : 0;
+}
+
 static int
 check_shape (const QfKernels *k, QfRng *rng, const QfConvShape *s, int worst)
 {
@@ -196,6 +223,8 @@ check_shape (const QfKernels *k, QfRng *rng, const QfConvShape *s, int worst)
 
   check_codes (rng, x, n_x, worst);
   check_weights (rng, w, n_w, worst);
+  if (worst == 3)
+    fill_lanes (rng, s, x, n_x, w);
   if (worst == 2) { /* every product at its bound, of one sign */
     memset (x, 255, n_x);
     memset (w, 127, n_w);
@@ -297,19 +326,51 @@ static const QfConvShape special[] = {
   { 13, 14, 12, 13, 14, 19, 3, 3, 1, 1, 2, 2, 2, 2, 1 },
   { 7, 15, 100, 7, 15, 100, 3, 3, 1, 1, 1, 1, 1, 1, 100 },
   { 7, 15, 144, 4, 8, 144, 3, 3, 2, 2, 1, 1, 1, 1, 144 },
+  { 9, 11, 64, 9, 11, 40, 1, 1, 1, 1, 0, 0, 1, 1, 1 },
+  { 40, 40, 260, 40, 40, 33, 1, 1, 1, 1, 0, 0, 1, 1, 1 },
 };
+
+/* 1x1, of enough channels; also with a rest of less than 16, strides and a
+ * border. */
+static QfConvShape
+shape_1x1 (QfRng *rng)
+{
+  QfConvShape s = { check_int (rng, 1, 9), check_int (rng, 1, 9),
+    check_int (rng, 32, 150), 0, 0, check_int (rng, 16, 70), 1, 1, 1, 1, 0, 0,
+    1, 1, 1 };
+  int pad = 0;
+
+  if (check_int (rng, 0, 1))
+    s.in_c = s.in_c / 16 * 16;
+  if (check_int (rng, 0, 2) == 0) {
+    s.stride_h = check_int (rng, 1, 3);
+    s.stride_w = check_int (rng, 1, 3);
+    s.pad_top = check_int (rng, 0, 2);
+    s.pad_left = check_int (rng, 0, 2);
+    pad = check_int (rng, 0, 2);
+  }
+  s.out_h = outputs (s.in_h, s.pad_top + pad, 1, s.stride_h, 1);
+  s.out_w = outputs (s.in_w, s.pad_left + pad, 1, s.stride_w, 1);
+  return s;
+}
 
 int
 check_conv (const QfKernels *k, QfRng *rng)
 {
   for (size_t i = 0; i < sizeof special / sizeof special[0]; i++)
-    for (int worst = 0; worst < 3; worst++)
+    for (int worst = 0; worst < 4; worst++)
       if (!check_shape (k, rng, &special[i], worst))
         return 0;
   for (int i = 0; i < 400; i++) {
     QfConvShape s = check_shape_random (rng, i % 5);
 
     if (!check_shape (k, rng, &s, i % 6 == 0))
+      return 0;
+  }
+  for (int i = 0; i < 80; i++) {
+    QfConvShape s = shape_1x1 (rng);
+
+    if (!check_shape (k, rng, &s, i % 9 ? 3 : i % 2))
       return 0;
   }
   return 1;

@@ -67,6 +67,20 @@ void qf_conv_dense_avx2_grain (const QfConvShape *s, int *rows, int *channels);
 void qf_conv_dense_avx2 (const QfConvShape *s, const uint8_t *x, int x_zero,
     const void *packed, QfConvOut out, int row0, int row1, void *scratch);
 
+/* Dense 1x1: conv_point_avx2.c */
+int qf_conv_point_avx2_can (const QfConvShape *s);
+size_t qf_conv_point_avx2_packed_size (const QfConvShape *s);
+void qf_conv_point_avx2_pack (
+    const QfConvShape *s, const int8_t *w, void *packed);
+size_t qf_conv_point_avx2_scratch_size (const QfConvShape *s);
+void qf_conv_point_avx2_grain (const QfConvShape *s, int *rows, int *channels);
+void qf_conv_point_avx2 (const QfConvShape *s, const uint8_t *x, int x_zero,
+    const void *packed, QfConvOut out, int row0, int row1, void *scratch);
+size_t qf_conv_point_parts_avx2_scratch_size (const QfConvShape *s);
+void qf_conv_point_parts_avx2 (const QfConvShape *s, const uint8_t *x,
+    int x_zero, const void *packed, const QfRequant *r, const QfPart *parts,
+    int n, uint8_t *y, void *scratch);
+
 /* Dense 3x3 of stride 1: conv_wino_avx2.c */
 int qf_conv_wino_avx2_can (const QfConvShape *s);
 size_t qf_conv_wino_avx2_packed_size (const QfConvShape *s);

@@ -271,6 +271,8 @@ qf_conv_parts_avx2 (
     { qf_conv_few_avx2, 1, 0, few_scratch_size, few_parts },
     { qf_conv_wino_avx2, 4, QF_WINO_PIXELS,
         qf_conv_wino_parts_avx2_scratch_size, qf_conv_wino_parts_avx2 },
+    { qf_conv_point_avx2, 1, 0, qf_conv_point_parts_avx2_scratch_size,
+        qf_conv_point_parts_avx2 },
     { qf_conv_dense_avx2, 1, 0, qf_conv_dense_parts_avx2_scratch_size,
         qf_conv_dense_parts_avx2 },
   };
