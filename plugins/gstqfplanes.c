@@ -23,8 +23,6 @@ struct _GstQfPlaner
   QfScaler *scaler;               /* of a picture of geometry.src_w × src_h */
   guint8 *luma;                   /* [height][width], the differencer's input */
   gboolean holds_luma, holds_rgb; /* of the last picture */
-  guint8 *full; /* luma of the picture where it must be computed */
-  gsize full_size;
 
   GstVideoConverter *converter; /* to RGB, where a plane asks for colour */
   GstVideoInfo converter_info;
@@ -99,7 +97,6 @@ gst_qf_planer_free (GstQfPlaner *p)
   for (guint i = 0; i < 3; i++)
     g_free (p->rgb[i]);
   g_free (p->luma);
-  g_free (p->full);
   g_free (p);
 }
 
@@ -164,20 +161,8 @@ static void
 compute_luma (GstQfPlaner *p, const QfImage *image)
 {
   guint8 *to = p->luma + (gsize) p->geometry.y * p->want.width + p->geometry.x;
-  gsize size = (gsize) image->width * image->height;
 
-  if ((image->format == QF_FORMAT_I420 || image->format == QF_FORMAT_GRAY8) &&
-      !image->full_range) {
-    qf_scaler_run (p->scaler, image->data, image->stride, to, p->want.width);
-    return;
-  }
-  if (p->full_size < size) {
-    g_free (p->full);
-    p->full_size = size;
-    p->full = g_malloc (size);
-  }
-  qf_image_luma (image, 0, image->height, p->full, image->width);
-  qf_scaler_run (p->scaler, p->full, image->width, to, p->want.width);
+  qf_scaler_run_luma (p->scaler, image, to, p->want.width);
 }
 
 /* GstVideoConverter for colour planes, its result may differ by a step from one

@@ -31,4 +31,8 @@
   K (scale_packed_size)                                                        \
   K (scale_pack)                                                               \
   K (scale_scratch_size)                                                       \
-  K (scale_u8)
+  K (scale_u8)                                                                 \
+  K (luma_rgb_u8)                                                              \
+  K (luma_full_u8)                                                             \
+  K (even_u8)                                                                  \
+  K (ten_bits_u8)

@@ -215,12 +215,26 @@ typedef struct
   /** Bytes of scratch for scale_u8. */
   size_t (*scale_scratch_size) (const QfScale *s);
 
-  /** Output rows @row0 … @row1 − 1 of a plane of bytes, (V4) to (V6). @src:
-   * source row 0, of which only rows that those rows take are read; @dst points
-   * at row @row0. Strides in bytes. */
+  /** Output rows @row0 … @row1 − 1 of a plane of bytes, (V4) to (V6), @row0 <
+   * @row1. @src points at source row y.first[row0]; only rows that those rows
+   * take are read. @dst points at row @row0. Strides in bytes. */
   void (*scale_u8) (const QfScale *s, const void *packed, const uint8_t *src,
                     ptrdiff_t src_stride, uint8_t *dst, ptrdiff_t dst_stride,
                     int row0, int row1, void *scratch);
+
+  /** @n pixels of @step 3 or 4 bytes, R, G and B at the places @r, @g, @b in
+   * them, to luma (V1). */
+  void (*luma_rgb_u8) (const uint8_t *p, int step, int r, int g, int b,
+                       uint8_t *luma, size_t n);
+
+  /** @n full-range Y to video range (V2); @luma may be @y. */
+  void (*luma_full_u8) (const uint8_t *y, uint8_t *luma, size_t n);
+
+  /** y[i] = p[2i], i < n. Nothing behind p[2n − 2] is read. */
+  void (*even_u8) (const uint8_t *p, uint8_t *y, size_t n);
+
+  /** @n words of 16 bits, little-endian, of which 10 are used: y = word / 4. */
+  void (*ten_bits_u8) (const uint8_t *p, uint8_t *y, size_t n);
 } QfKernels;
 
 /** The table for this processor, chosen once; the environment variable QF_CPU

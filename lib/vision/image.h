@@ -38,4 +38,7 @@ typedef struct
 void qf_image_luma (const QfImage *image, int row0, int rows, guint8 *luma,
     int luma_stride);
 
+/** Whether luma is a plane of @image as it stands. */
+gboolean qf_image_is_luma (const QfImage *image);
+
 G_END_DECLS

@@ -10,11 +10,16 @@
 
 #define MAX_SIZE 32767
 
+/* Luma of one band: it stays in the second cache beside the picture's rows. */
+#define BAND_BYTES (96 * 1024)
+
 struct _QfScaler
 {
   QfScale shape;
   const QfKernels *kernels;
   void *packed, *scratch;
+  guint8 *band; /* luma of band_rows source rows, NULL before it is needed */
+  int band_rows;
 };
 
 static int
@@ -130,6 +135,7 @@ qf_scaler_free (QfScaler *s)
   axis_clear (&s->shape.y);
   g_free (s->packed);
   g_free (s->scratch);
+  g_free (s->band);
   g_free (s);
 }
 
@@ -137,6 +143,36 @@ void
 qf_scaler_run (
     QfScaler *s, const guint8 *src, int src_stride, guint8 *dst, int dst_stride)
 {
+  src += (gssize) s->shape.y.first[0] * src_stride;
   s->kernels->scale_u8 (&s->shape, s->packed, src, src_stride, dst, dst_stride,
       0, s->shape.y.dst, s->scratch);
+}
+
+void
+qf_scaler_run_luma (
+    QfScaler *s, const QfImage *image, guint8 *dst, int dst_stride)
+{
+  const QfScaleAxis *y = &s->shape.y;
+  const int width = s->shape.x.src;
+
+  if (qf_image_is_luma (image)) {
+    qf_scaler_run (s, image->data, image->stride, dst, dst_stride);
+    return;
+  }
+  if (!s->band) {
+    s->band_rows = MAX (BAND_BYTES / width, y->taps);
+    s->band = g_malloc ((gsize) s->band_rows * width);
+  }
+  for (int row0 = 0, row1; row0 < y->dst; row0 = row1) {
+    int first = y->first[row0], end = first + y->taps;
+
+    for (row1 = row0 + 1; row1 < y->dst; row1++) {
+      if (y->first[row1] + y->taps - first > s->band_rows)
+        break;
+      end = y->first[row1] + y->taps;
+    }
+    qf_image_luma (image, first, end - first, s->band, width);
+    s->kernels->scale_u8 (&s->shape, s->packed, s->band, width,
+        dst + (gssize) row0 * dst_stride, dst_stride, row0, row1, s->scratch);
+  }
 }

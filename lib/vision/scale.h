@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include <glib.h>
+#include "vision/image.h"
 
 G_BEGIN_DECLS
 
@@ -16,6 +16,12 @@ void qf_scaler_free (QfScaler *s);
 
 void qf_scaler_run (QfScaler *s, const guint8 *src, int src_stride,
     guint8 *dst, int dst_stride);
+
+/** The luma of @image, which has the scaler's source size, scaled: what
+ * qf_image_luma() of the whole and qf_scaler_run() give, by bands of a few rows.
+ */
+void qf_scaler_run_luma (
+    QfScaler *s, const QfImage *image, guint8 *dst, int dst_stride);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (QfScaler, qf_scaler_free)
 

@@ -53,3 +53,5 @@ int check_mean_f32 (const QfKernels *k, QfRng *rng);
 int check_transpose (const QfKernels *k, QfRng *rng);
 int check_resize_nearest (const QfKernels *k, QfRng *rng);
 int check_scale (const QfKernels *k, QfRng *rng);
+int check_luma_rgb_u8 (const QfKernels *k, QfRng *rng);
+int check_luma_bytes (const QfKernels *k, QfRng *rng);

@@ -49,6 +49,10 @@
 #define CHECK_scale_pack check_scale
 #define CHECK_scale_scratch_size check_scale
 #define CHECK_scale_u8 check_scale
+#define CHECK_luma_rgb_u8 check_luma_rgb_u8
+#define CHECK_luma_full_u8 check_luma_bytes
+#define CHECK_even_u8 check_luma_bytes
+#define CHECK_ten_bits_u8 check_luma_bytes
 
 static const struct
 {

@@ -109,9 +109,12 @@ check_picture (const QfKernels *k, QfRng *rng, const QfScale *s, int data)
     memset (src, 255, n);
   memset (dst, 0x5a, dst_n);
   k->scale_pack (s, packed);
-  k->scale_u8 (s, packed, src, stride, dst, dst_stride, 0, cut, scratch);
-  k->scale_u8 (s, packed, src, stride, dst + (size_t) cut * dst_stride,
-      dst_stride, cut, s->y.dst, scratch);
+  if (cut > 0)
+    k->scale_u8 (s, packed, src + (size_t) s->y.first[0] * stride, stride, dst,
+        dst_stride, 0, cut, scratch);
+  if (cut < s->y.dst)
+    k->scale_u8 (s, packed, src + (size_t) s->y.first[cut] * stride, stride,
+        dst + (size_t) cut * dst_stride, dst_stride, cut, s->y.dst, scratch);
   for (int y = 0; y < s->y.dst; y++)
     for (int x = 0; x < dst_stride; x++) {
       size_t at = (size_t) y * dst_stride + x;

@@ -138,6 +138,37 @@ test_constant (void)
   }
 }
 
+/* Bands of luma give what the whole picture gives, for pictures of one band and
+ * of many. */
+static void
+test_luma (void)
+{
+  static const int sizes[][4] = { { 97, 61, 40, 33 }, { 1923, 331, 300, 55 },
+    { 700, 499, 701, 613 }, { 32767, 9, 50, 4 }, { 1, 300, 1, 7 } };
+  static const QfFormat formats[] = { QF_FORMAT_GRAY8, QF_FORMAT_UYVY,
+    QF_FORMAT_RGB, QF_FORMAT_I420_10LE };
+  QfRng rng = { 7 };
+
+  for (guint i = 0; i < G_N_ELEMENTS (sizes) * G_N_ELEMENTS (formats); i++) {
+    const int *size = sizes[i / G_N_ELEMENTS (formats)];
+    int sw = size[0], sh = size[1], dw = size[2], dh = size[3];
+    gsize n = (gsize) 3 * sw * sh, out = (gsize) dw * dh;
+    g_autofree guint8 *data = g_malloc (n);
+    g_autofree guint8 *luma = g_malloc ((gsize) sw * sh);
+    g_autofree guint8 *a = g_malloc (out), *b = g_malloc (out);
+    g_autoptr (QfScaler) s = qf_scaler_new (sw, sh, dw, dh);
+    QfImage image = { formats[i % G_N_ELEMENTS (formats)], sw, sh, data, 3 * sw,
+      i % 2 == 0 };
+
+    for (gsize j = 0; j < n; j++)
+      data[j] = (guint8) qf_rng_next (&rng);
+    qf_image_luma (&image, 0, sh, luma, sw);
+    qf_scaler_run (s, luma, sw, a, dw);
+    qf_scaler_run_luma (s, &image, b, dw);
+    g_assert_cmpmem (a, out, b, out);
+  }
+}
+
 static void
 test_speed (void)
 {
@@ -162,6 +193,7 @@ main (int argc, char **argv)
   g_test_add_func ("/scale/sizes", test_sizes);
   g_test_add_func ("/scale/random", test_random);
   g_test_add_func ("/scale/constant", test_constant);
+  g_test_add_func ("/scale/luma", test_luma);
   g_test_add_func ("/scale/speed", test_speed);
   return g_test_run ();
 }

@@ -124,7 +124,7 @@ QF_T (scale_u8) (const QfScale *s, const void *packed, const uint8_t *src,
 
   (void) packed;
   for (int i = row0; i < row1; i++, dst += dst_stride) {
-    const uint8_t *from = src + y->first[i] * src_stride;
+    const uint8_t *from = src + (y->first[i] - y->first[row0]) * src_stride;
     const uint16_t *w = y->weight + (size_t) i * y->taps;
 
     if (divisor == 1) {

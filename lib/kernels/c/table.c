@@ -4,6 +4,7 @@
 #include "kernels/tables.h"
 #include "kernels/c/conv.h"
 #include "kernels/c/eltwise.h"
+#include "kernels/c/luma.h"
 #include "kernels/c/move.h"
 #include "kernels/c/pool.h"
 #include "kernels/c/requant.h"

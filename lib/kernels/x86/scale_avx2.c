@@ -457,8 +457,8 @@ qf_scale_u8_avx2 (const QfScale *s, const void *packed, const uint8_t *src,
   memset (row + s->x.src, 0, OUTS * sizeof *row);
   memset (row + high + s->x.src, 0, OUTS * sizeof *row);
   for (int i = row0; i < row1; i++, dst += dst_stride) {
-    sum_rows (p, src + s->y.first[i] * src_stride, src_stride,
-        w + (size_t) i * p->pairs, count[i], s->x.src, row, high);
+    sum_rows (p, src + (s->y.first[i] - s->y.first[row0]) * src_stride,
+        src_stride, w + (size_t) i * p->pairs, count[i], s->x.src, row, high);
     columns (p, &s->x, row, high, dst);
   }
 }
