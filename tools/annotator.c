@@ -183,6 +183,16 @@ link_to_muxer (Annotator *a, GstPad *from, const GstCaps *caps)
   "framediff name=gate output=planes drop-still=true pre-roll=1 post-roll=1 "  \
   "max-bytes=1000000000"
 
+/* A network that shares each layer among threads waits for the slowest; with as
+ * many as there are processors that is one which had to let the decoder or the
+ * encoder go first. */
+static guint
+network_threads (const AnnotateJob *job)
+{
+  return job->threads > 0 ? (guint) job->threads
+                          : MAX (1, g_get_num_processors () / 2);
+}
+
 static GstElement *
 make_analysis (Annotator *a, GError **error)
 {
@@ -201,7 +211,7 @@ make_analysis (Annotator *a, GError **error)
     return NULL;
   e = gst_bin_get_by_name (GST_BIN (bin), "detect");
   g_object_set (e, "model-file", job->model, "interval", (guint) job->interval,
-      "threads", (guint) job->threads, NULL);
+      "threads", network_threads (job), NULL);
   if (job->threshold >= 0)
     g_object_set (e, "threshold", (gfloat) job->threshold, NULL);
   gst_object_unref (e);

@@ -13,7 +13,7 @@ typedef struct
   const char *model;
   double threshold; /**< < 0: the model's */
   int interval;     /**< run the network on every … frame, ≥ 1 */
-  int threads;      /**< 0: as many as the processor allows */
+  int threads;      /**< of the network; 0: half of the processors */
   gboolean overlay;
   gboolean only_moving; /**< leave out the stretches where nothing moves */
 } AnnotateJob;

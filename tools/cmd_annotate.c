@@ -37,8 +37,8 @@ static const GOptionEntry entries[] = {
   { "interval", 0, 0, G_OPTION_ARG_INT, &interval,
       "Run the network on every N-th frame only (default 1)", "N" },
   { "threads", 0, 0, G_OPTION_ARG_INT, &threads,
-      "Worker threads of the network (default 0: as many as the processor "
-      "allows)",
+      "Worker threads of the network (default 0: half as many as there are "
+      "processors, for decoding and encoding take the others)",
       "N" },
   { "json", 0, 0, G_OPTION_ARG_NONE, &json, "Print one JSON object", NULL },
   { NULL }
