@@ -7,8 +7,9 @@ enum
   ALIGN = 32, /* of the parts of a block */
   /* times, in hundredths of a plain step's */
   COST_WRAPPED = 115,
-  COST_ROW = 16,  /* permuting 16 bytes */
-  COST_WIDE = 135 /* 16-bit operands, 8 input channels */
+  COST_ROW = 16,   /* permuting 16 bytes */
+  COST_TILE = 200, /* more than a tile of 16-bit operands has besides */
+  COST_WIDE = 135  /* 16-bit operands, 8 input channels */
 };
 
 /* Where the parts of a block of so many rows and steps are. */
@@ -224,7 +225,8 @@ qf_point_pack (const QfConvShape *s, const int8_t *w, void *packed)
         else
           b.plain++;
     }
-    cost += b.plain * 100 + b.wrapped * COST_WRAPPED + b.rows * COST_ROW;
+    cost += b.plain * 100 + b.wrapped * COST_WRAPPED + b.rows * COST_ROW +
+        COST_TILE;
     if (cost > wide || b.rows > groups * QF_POINT_MOST ||
         at + parts (b.rows, b.plain, b.wrapped).end >
             size - groups * sizeof *plans)
