@@ -336,7 +336,7 @@ static QfConvShape
 shape_1x1 (QfRng *rng)
 {
   QfConvShape s = { check_int (rng, 1, 9), check_int (rng, 1, 9),
-    check_int (rng, 32, 150), 0, 0, check_int (rng, 16, 70), 1, 1, 1, 1, 0, 0,
+    check_int (rng, 48, 280), 0, 0, check_int (rng, 16, 70), 1, 1, 1, 1, 0, 0,
     1, 1, 1 };
   int pad = 0;
 
