@@ -24,6 +24,11 @@
  * location=gt.txt labels=person ! qfuseoverlay show-truth=true ! videoconvert !
  * autovideosink
  * ]| Shows the boxes of a MOTChallenge file on its video.
+ * |[
+ * gst-launch-1.0 filesrc location=clip.mp4 ! decodebin ! qfusetag
+ * location=annotations.xml ! qfusetrain model-file=mine.onnx planes=Y,D1,D5
+ * ]| Teaches a network what a person has marked in CVAT; COCO, VOC, YOLO and
+ * JSON Lines are read as well.
  */
 #include "gstqfusetag.h"
 
@@ -40,7 +45,12 @@ typedef enum
 {
   GST_QFUSE_TAG_FORMAT_AUTO,
   GST_QFUSE_TAG_FORMAT_MOT,
-  GST_QFUSE_TAG_FORMAT_MOT0
+  GST_QFUSE_TAG_FORMAT_MOT0,
+  GST_QFUSE_TAG_FORMAT_COCO,
+  GST_QFUSE_TAG_FORMAT_JSONL,
+  GST_QFUSE_TAG_FORMAT_CVAT,
+  GST_QFUSE_TAG_FORMAT_VOC,
+  GST_QFUSE_TAG_FORMAT_YOLO
 } GstQfuseTagFormat;
 
 #define GST_TYPE_QFUSE_TAG_FORMAT (gst_qfuse_tag_format_get_type ())
@@ -52,6 +62,11 @@ gst_qfuse_tag_format_get_type (void)
     { GST_QFUSE_TAG_FORMAT_AUTO, "By the file's content", "auto" },
     { GST_QFUSE_TAG_FORMAT_MOT, "MOTChallenge text, pixels from 1", "mot" },
     { GST_QFUSE_TAG_FORMAT_MOT0, "MOTChallenge text, pixels from 0", "mot0" },
+    { GST_QFUSE_TAG_FORMAT_COCO, "COCO JSON", "coco" },
+    { GST_QFUSE_TAG_FORMAT_JSONL, "JSON Lines of qfusewrite", "jsonl" },
+    { GST_QFUSE_TAG_FORMAT_CVAT, "CVAT XML, for video or images", "cvat" },
+    { GST_QFUSE_TAG_FORMAT_VOC, "Folder of Pascal VOC XML", "voc" },
+    { GST_QFUSE_TAG_FORMAT_YOLO, "Folder of YOLO text", "yolo" },
     { 0, NULL, NULL },
   };
 
@@ -160,19 +175,37 @@ gst_qfuse_tag_get_property (
   GST_OBJECT_UNLOCK (self);
 }
 
-static gboolean
-load_names (GstQfuseTag *self, const gchar *labels, GError **error)
+static void
+set_names (GstQfuseTag *self, const gchar *const *names)
 {
-  g_auto (GStrv) names = gst_qf_names_parse (labels, error);
-
-  if (!names)
-    return FALSE;
-  self->n_names = (gint) g_strv_length (names);
+  self->n_names = (gint) g_strv_length ((gchar **) names);
   self->names = g_new0 (GQuark, self->n_names);
   for (gint i = 0; i < self->n_names; i++)
     if (*names[i] != '\0')
       self->names[i] = g_quark_from_string (names[i]);
-  return TRUE;
+}
+
+/* The names of the labels property number the file's classes; without it the
+ * file's own names hold. */
+static gboolean
+load_names (GstQfuseTag *self, const gchar *labels, GError **error)
+{
+  g_auto (GStrv) names = NULL;
+  const gchar *const *own =
+      self->annotations ? qf_annotations_labels (self->annotations) : NULL;
+
+  if (!labels || *labels == '\0') {
+    if (own)
+      set_names (self, own);
+    return TRUE;
+  }
+  names = gst_qf_names_parse (labels, error);
+  if (!names)
+    return FALSE;
+  set_names (self, (const gchar *const *) names);
+  return !own ||
+      qf_annotations_relabel (
+          self->annotations, (const gchar *const *) names, error);
 }
 
 static gint
@@ -220,7 +253,8 @@ static gboolean
 gst_qfuse_tag_start (GstBaseTransform *trans)
 {
   GstQfuseTag *self = GST_QFUSE_TAG (trans);
-  static const gchar *const formats[] = { "auto", "mot", "mot0" };
+  static const gchar *const formats[] = { "auto", "mot", "mot0", "coco",
+    "jsonl", "cvat", "voc", "yolo" };
   g_autofree gchar *location = NULL, *labels = NULL, *label = NULL;
   g_autoptr (GError) error = NULL;
   GstQfuseTagFormat format;
@@ -241,14 +275,13 @@ gst_qfuse_tag_start (GstBaseTransform *trans)
         (NULL));
     return FALSE;
   }
-  if (labels && *labels != '\0' && !load_names (self, labels, &error))
-    goto failed;
   if (location) {
     self->annotations = qf_annotations_load (location, formats[format], &error);
     if (!self->annotations)
       goto failed;
   }
-  if (!check_names (self, location, label, &error))
+  if (!load_names (self, labels, &error) ||
+      !check_names (self, location, label, &error))
     goto failed;
   return TRUE;
 
@@ -272,8 +305,12 @@ gst_qfuse_tag_set_caps (
   GstQfuseTag *self = GST_QFUSE_TAG (trans);
   const GstStructure *s = gst_caps_get_structure (incaps, 0);
 
-  return gst_structure_get_int (s, "width", &self->width) &&
-      gst_structure_get_int (s, "height", &self->height);
+  if (!gst_structure_get_int (s, "width", &self->width) ||
+      !gst_structure_get_int (s, "height", &self->height))
+    return FALSE;
+  if (self->annotations)
+    qf_annotations_set_size (self->annotations, self->width, self->height);
+  return TRUE;
 }
 
 static gboolean
@@ -362,13 +399,17 @@ gst_qfuse_tag_class_init (GstQfuseTagClass *klass)
 
   g_object_class_install_property (object, PROP_LOCATION,
       g_param_spec_string ("location", "Location",
-          "Label file with the boxes of each frame", NULL, ready));
+          "Label file with the boxes of each frame, or a folder with one a "
+          "picture "
+          "(voc, yolo)",
+          NULL, ready));
   g_object_class_install_property (object, PROP_FORMAT,
       g_param_spec_enum ("format", "Format", "Format of the label file",
           GST_TYPE_QFUSE_TAG_FORMAT, GST_QFUSE_TAG_FORMAT_AUTO, ready));
   g_object_class_install_property (object, PROP_LABELS,
       g_param_spec_string ("labels", "Labels",
-          "Names of the classes in the order of their numbers: a file (a value "
+          "Names of the classes in the order of their numbers (default: as the "
+          "label file has them): a file (a value "
           "with a slash, or the name of a file that exists) with one name a "
           "line, or the names with commas between them",
           NULL, ready));

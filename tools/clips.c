@@ -17,7 +17,7 @@ clip_entries (ClipOptions *o)
         "FILE" },
     { "truth-format", 0, 0, G_OPTION_ARG_STRING, &o->format,
         "Format of label files: auto, mot (MOTChallenge, pixels from 1), mot0 "
-        "(pixels from 0)",
+        "(pixels from 0), coco, jsonl, cvat, voc, yolo",
         "FORMAT" },
     { "action", 0, 0, G_OPTION_ARG_STRING, &o->action,
         "All clips show this action", "NAME" },

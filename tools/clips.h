@@ -17,7 +17,7 @@ typedef struct
 typedef struct
 {
   char *truth;             /* label file of the one clip */
-  char *format;            /* of label files: auto, mot, mot0 */
+  char *format;            /* of label files, as qfusetag knows them */
   char *action;            /* of all clips */
   gboolean folder_actions; /* the folder's name is the action */
 } ClipOptions;

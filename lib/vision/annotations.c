@@ -1,34 +1,13 @@
 /* libqfuse: files with ground truth.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "vision/annotations.h"
-
-#include <errno.h>
-#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#define MAX_FILE_SIZE (256u << 20)
+#include "vision/annotations-private.h"
+
 #define MAX_LABELS_SIZE (1u << 20)
-#define MAX_FRAME 100000000
-#define MAX_LABEL 100000
-#define MAX_PIXEL 1e6
-
-/* MOTChallenge: 6 fields are needed, 10 there may be (three of them in the
- * world, which nothing here reads). */
-#define MIN_FIELDS 6
-#define MAX_FIELDS 10
-
-typedef struct
-{
-  int frame;
-  guint line; /* keeps the file's order within a frame */
-  QfBox box;
-} Row;
 
 /* The boxes of one frame: boxes[first … first + n). */
 typedef struct
@@ -39,219 +18,122 @@ typedef struct
 
 struct _QfAnnotations
 {
+  char *path;
   QfBox *boxes;
+  QfBox *shares; /* the boxes in shares of the picture, or NULL */
+  guint n_boxes;
   GArray *frames; /* Frame, sorted */
+  char **names;   /* of labels, or NULL */
   int n_labels;
 };
 
-/* Opens a regular file of at most @limit bytes. O_NONBLOCK: a pipe without a
- * writer must not hold us up before it is refused. */
-static FILE *
-open_file (const char *path, gsize limit, GError **error)
+static const struct
 {
-  int fd = g_open (path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);
-  struct stat status;
+  const char *name;
+  QfTruthReader read;                             /* one file, or */
+  gboolean (*read_folder) (QfTruth *, GError **); /* one a picture */
+} formats[] = {
+  { "mot", qf_truth_read_mot, NULL },
+  { "mot0", qf_truth_read_mot0, NULL },
+  { "coco", qf_truth_read_coco, NULL },
+  { "jsonl", qf_truth_read_jsonl, NULL },
+  { "cvat", qf_truth_read_cvat, NULL },
+  { "voc", NULL, qf_truth_read_voc },
+  { "yolo", NULL, qf_truth_read_yolo },
+};
 
-  if (fd < 0 || fstat (fd, &status) != 0)
-    g_set_error (error, QF_ERROR, QF_ERROR_FILE, "%s: cannot be opened: %s",
-        path, g_strerror (errno));
-  else if (!S_ISREG (status.st_mode))
-    g_set_error (
-        error, QF_ERROR, QF_ERROR_FILE, "%s: is not a regular file", path);
-  else if ((guint64) status.st_size > limit)
-    g_set_error (error, QF_ERROR, QF_ERROR_FORMAT,
-        "%s: is larger than %" G_GSIZE_FORMAT " MiB", path, limit >> 20);
-  else
-    return fdopen (fd, "rb");
-  if (fd >= 0)
-    close (fd);
-  return NULL;
+int
+qf_truth_label (QfTruth *t, const char *name)
+{
+  for (guint i = 0; i < t->names->len; i++)
+    if (strcmp (t->names->pdata[i], name) == 0)
+      return (int) i;
+  g_ptr_array_add (t->names, g_strdup (name));
+  return (int) t->names->len - 1;
 }
 
-/* The whole of @path, NUL-terminated. */
-static GString *
-read_file (const char *path, gsize limit, GError **error)
+gboolean
+qf_truth_add (QfTruth *t, QfTruthRow *row, const char **wrong)
 {
-  g_autoptr (GString) text = g_string_new (NULL);
-  FILE *file = open_file (path, limit, error);
-  char chunk[65536];
-  gsize n;
-  int failed;
+  QfBox *b = &row->box;
+  double sides[] = { b->x, b->y, b->w, b->h };
 
-  if (!file)
-    return NULL;
-  /* A file that grows meanwhile is cut at the limit. */
-  while (text->len <= limit && (n = fread (chunk, 1, sizeof chunk, file)) > 0)
-    g_string_append_len (text, chunk, (gssize) n);
-  failed = ferror (file) ? errno : 0;
-  fclose (file);
-  if (failed) {
-    g_set_error (error, QF_ERROR, QF_ERROR_FILE, "%s: cannot be read: %s", path,
-        g_strerror (failed));
-    return NULL;
-  }
-  return g_steal_pointer (&text);
-}
-
-/* Cuts the next line off *@text, without its end (LF or CRLF). */
-static char *
-next_line (char **text, char *end)
-{
-  char *line = *text, *stop = memchr (line, '\n', (gsize) (end - line));
-
-  *text = stop ? stop + 1 : end;
-  if (!stop)
-    stop = end;
-  if (stop > line && stop[-1] == '\r')
-    stop--;
-  *stop = '\0';
-  return line;
-}
-
-static char *
-skip_mark (GString *text)
-{
-  return g_str_has_prefix (text->str, "\xef\xbb\xbf") ? text->str + 3
-                                                      : text->str;
-}
-
-static gboolean line_error (GError **error, const char *path, guint line,
-    const char *format, ...) G_GNUC_PRINTF (4, 5);
-
-static gboolean
-line_error (
-    GError **error, const char *path, guint line, const char *format, ...)
-{
-  g_autofree char *what = NULL;
-  va_list args;
-
-  va_start (args, format);
-  what = g_strdup_vprintf (format, args);
-  va_end (args);
-  g_set_error (error, QF_ERROR, QF_ERROR_FORMAT, "%s:%u: %s", path, line, what);
-  return FALSE;
-}
-
-/* Splits @line at commas into numbers; blanks around them are allowed. Returns
- * how many, or −1 − i where field i is no finite number. */
-static int
-read_fields (char *line, double *fields)
-{
-  int n = 0;
-
-  for (char *p = line;; n++) {
-    char *comma = strchr (p, ','), *end;
-
-    if (comma)
-      *comma = '\0';
-    if (n < MAX_FIELDS) {
-      p = g_strstrip (p);
-      /* Also reads hexadecimal and "nan", "inf", which no file of ours has. */
-      fields[n] = g_ascii_strtod (p, &end);
-      if (end == p || *end != '\0' || !isfinite (fields[n]) ||
-          strpbrk (p, "xXnN"))
-        return -1 - n;
-    }
-    if (!comma)
-      return n + 1;
-    p = comma + 1;
-  }
-}
-
-static gboolean
-is_whole (double v, double lo, double hi)
-{
-  return v == floor (v) && v >= lo && v <= hi;
-}
-
-/* Checks the numbers of a line and makes a row of them. */
-static gboolean
-make_row (const double *f, int n, double origin, Row *row, const char *path,
-    GError **error)
-{
-  double confidence = n > 6 ? f[6] : 1, label = n > 7 ? f[7] : -1;
-
-  if (!is_whole (f[0], 1, MAX_FRAME))
-    return line_error (error, path, row->line,
-        "frame %g is not a whole number from 1 to %d", f[0], MAX_FRAME);
-  if (!is_whole (f[1], -1, G_MAXINT))
-    return line_error (
-        error, path, row->line, "id %g is not a whole number", f[1]);
-  for (int i = 2; i < 6; i++)
-    if (fabs (f[i]) > MAX_PIXEL)
-      return line_error (
-          error, path, row->line, "%g is no place in a picture", f[i]);
-  if (f[4] < 0 || f[5] < 0)
-    return line_error (error, path, row->line, "the box has a negative size");
-  if (confidence < 0 && confidence != -1)
-    return line_error (error, path, row->line,
-        "confidence %g is below 0 (and not -1, not known)", confidence);
-  if (label != -1 && !is_whole (label, 1, MAX_LABEL))
-    return line_error (error, path, row->line,
-        "class %g is not a whole number from 1 to %d (or -1, not known)", label,
-        MAX_LABEL);
-
-  row->frame = (int) f[0];
-  row->box = (QfBox){ .x = (float) (f[2] - origin),
-    .y = (float) (f[3] - origin),
-    .w = (float) f[4],
-    .h = (float) f[5],
-    .score = 1,
-    .label = label < 1 ? 0 : (int) label - 1,
-    .id = (int) MAX (f[1], 0) };
-  if (confidence > 0)
-    row->box.score = (float) MIN (confidence, 1);
-  row->box.ignore = confidence == 0 || !(row->box.w > 0) || !(row->box.h > 0);
+  *wrong = NULL;
+  for (int i = 0; i < 4; i++)
+    if (!(fabs (sides[i]) <= QF_TRUTH_MAX_PIXEL))
+      *wrong = "a side of the box is no place in a picture";
+  if (!*wrong && (b->w < 0 || b->h < 0))
+    *wrong = "the box has a negative size";
+  if (row->frame < 1 || row->frame > QF_TRUTH_MAX_FRAME)
+    *wrong = "the frame's number is out of range";
+  if (b->label < -1 || b->label >= QF_TRUTH_MAX_LABEL)
+    *wrong = "the class's number is out of range";
+  if (*wrong)
+    return FALSE;
+  b->ignore = b->ignore || !(b->w > 0) || !(b->h > 0);
+  g_array_append_vals (t->rows, row, 1);
   return TRUE;
 }
 
-static GArray *
-read_mot (GString *text, double origin, const char *path, GError **error)
+static int
+last_number (const char *name)
 {
-  g_autoptr (GArray) rows = g_array_new (FALSE, FALSE, sizeof (Row));
-  char *p = skip_mark (text), *end = text->str + text->len;
-  const char *zero = memchr (p, '\0', (gsize) (end - p));
+  const char *base = strrchr (name, '/'), *dot, *p;
+  gint64 number = 0, scale = 1;
 
-  if (zero) {
-    guint number = 1;
-
-    for (const char *q = p; q < zero; q++)
-      number += *q == '\n';
-    line_error (error, path, number, "a zero byte: this is not text");
-    return NULL;
+  base = base ? base + 1 : name;
+  dot = strrchr (base, '.');
+  p = dot ? dot : base + strlen (base);
+  while (p > base && !g_ascii_isdigit (p[-1]))
+    p--;
+  if (p == base)
+    return -1;
+  for (; p > base && g_ascii_isdigit (p[-1]); p--) {
+    if (p[-1] != '0' && scale > QF_TRUTH_MAX_FRAME)
+      return -1;
+    number += (p[-1] - '0') * scale;
+    scale = MIN (scale * 10, (gint64) QF_TRUTH_MAX_FRAME * 10);
   }
-  for (guint number = 1; p < end; number++) {
-    char *line = next_line (&p, end);
-    double fields[MAX_FIELDS];
-    Row row = { .line = number };
-    int n;
+  return number < QF_TRUTH_MAX_FRAME ? (int) number : -1;
+}
 
-    line = g_strstrip (line);
-    if (*line == '\0' || *line == '#')
-      continue;
-    n = read_fields (line, fields);
-    if (n < 0) {
-      line_error (error, path, number, "field %d is not a number", -n);
-      return NULL;
-    }
-    if (n < MIN_FIELDS || n > MAX_FIELDS) {
-      line_error (error, path, number,
-          "%d fields, but frame,id,left,top,width,height[,confidence,class,"
-          "visibility] has %d to %d",
-          n, MIN_FIELDS, MAX_FIELDS);
-      return NULL;
-    }
-    if (!make_row (fields, n, origin, &row, path, error))
-      return NULL;
-    g_array_append_val (rows, row);
+static int
+compare_names (const void *a, const void *b)
+{
+  return strcmp (
+      **(const char *const *const *) a, **(const char *const *const *) b);
+}
+
+void
+qf_truth_frames (const char *const *names, guint n, int *frames)
+{
+  g_autoptr (GHashTable) seen = g_hash_table_new (NULL, NULL);
+  g_autofree const char *const **sorted = NULL;
+  gboolean good = TRUE, zero = FALSE;
+
+  for (guint i = 0; i < n && good; i++) {
+    frames[i] = last_number (names[i]);
+    zero = zero || frames[i] == 0;
+    good = frames[i] >= 0 &&
+        g_hash_table_add (seen, GINT_TO_POINTER (frames[i] + 1));
   }
-  return g_steal_pointer (&rows);
+  if (good) {
+    for (guint i = 0; i < n; i++)
+      frames[i] += zero;
+    return;
+  }
+  sorted = g_new (const char *const *, n);
+  for (guint i = 0; i < n; i++)
+    sorted[i] = &names[i];
+  qsort (sorted, n, sizeof *sorted, compare_names);
+  for (guint i = 0; i < n; i++)
+    frames[sorted[i] - names] = (int) i + 1;
 }
 
 static int
 compare_rows (const void *a, const void *b)
 {
-  const Row *p = a, *q = b;
+  const QfTruthRow *p = a, *q = b;
 
   if (p->frame != q->frame)
     return p->frame < q->frame ? -1 : 1;
@@ -259,16 +141,19 @@ compare_rows (const void *a, const void *b)
 }
 
 static QfAnnotations *
-sort_rows (GArray *rows)
+sort_rows (QfTruth *t)
 {
   QfAnnotations *a = g_new0 (QfAnnotations, 1);
+  GArray *rows = t->rows;
 
   if (rows->len)
-    qsort (rows->data, rows->len, sizeof (Row), compare_rows);
+    qsort (rows->data, rows->len, sizeof (QfTruthRow), compare_rows);
+  a->path = g_strdup (t->path);
+  a->n_boxes = rows->len;
   a->boxes = g_new (QfBox, rows->len);
   a->frames = g_array_new (FALSE, FALSE, sizeof (Frame));
   for (guint i = 0; i < rows->len; i++) {
-    const Row *row = &g_array_index (rows, Row, i);
+    const QfTruthRow *row = &g_array_index (rows, QfTruthRow, i);
 
     if (a->frames->len == 0 || row->frame != row[-1].frame) {
       Frame frame = { row->frame, i, 0 };
@@ -279,28 +164,106 @@ sort_rows (GArray *rows)
     a->boxes[i] = row->box;
     a->n_labels = MAX (a->n_labels, row->box.label + 1);
   }
+  if (t->relative)
+    a->shares = g_memdup2 (a->boxes, sizeof (QfBox) * a->n_boxes);
+  if (t->names->len) {
+    a->n_labels = MAX (a->n_labels, (int) t->names->len);
+    g_ptr_array_add (t->names, NULL);
+    a->names = g_strdupv ((char **) t->names->pdata);
+    g_ptr_array_set_size (t->names, (int) t->names->len - 1);
+  }
   return a;
+}
+
+/* What a folder holds: files of one picture each, of VOC or of YOLO. */
+static const char *
+guess_folder (const char *path, GError **error)
+{
+  GDir *dir = g_dir_open (path, 0, error);
+  gboolean xml = FALSE, txt = FALSE;
+  const char *name;
+
+  if (!dir)
+    return NULL;
+  while ((name = g_dir_read_name (dir))) {
+    xml = xml || g_str_has_suffix (name, ".xml");
+    txt = txt || g_str_has_suffix (name, ".txt");
+  }
+  g_dir_close (dir);
+  if (xml != txt)
+    return xml ? "voc" : "yolo";
+  g_set_error (error, QF_ERROR, QF_ERROR_FORMAT, "%s: %s", path,
+      xml ? "holds .xml and .txt files: say whether the format is voc or yolo"
+          : "holds no label file (.xml of VOC or .txt of YOLO)");
+  return NULL;
+}
+
+static const char *
+guess_file (GString *text)
+{
+  const char *p = qf_text_start (text), *end, *frame;
+
+  while (g_ascii_isspace (*p))
+    p++;
+  if (*p == '<')
+    return strstr (p, "<annotations") ? "cvat" : "voc";
+  if (*p != '{')
+    return "mot";
+  /* a line of its own that names a frame is one of ours */
+  end = strchr (p, '\n');
+  frame = strstr (p, "\"frame\"");
+  return frame && (!end || frame < end) && !strstr (p, "\"images\"") ? "jsonl"
+                                                                     : "coco";
+}
+
+static int
+find_format (const char *name)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (formats); i++)
+    if (g_strcmp0 (formats[i].name, name) == 0)
+      return (int) i;
+  return -1;
+}
+
+static gboolean
+read_truth (QfTruth *t, const char *format, GError **error)
+{
+  g_autoptr (GString) text = NULL;
+  gboolean guess = !format || strcmp (format, "auto") == 0;
+  int f = guess ? -1 : find_format (format);
+
+  if (f < 0 && !guess) {
+    g_set_error (error, QF_ERROR, QF_ERROR_ARGUMENT,
+        "label format \"%.100s\" is not known; known are auto, mot, mot0, "
+        "coco, jsonl, cvat, voc, yolo",
+        format);
+    return FALSE;
+  }
+  if (guess && g_file_test (t->path, G_FILE_TEST_IS_DIR)) {
+    format = guess_folder (t->path, error);
+    if (!format)
+      return FALSE;
+    f = find_format (format);
+  }
+  if (f >= 0 && formats[f].read_folder)
+    return formats[f].read_folder (t, error);
+  text = qf_text_read (t->path, QF_TRUTH_MAX_FILE, error);
+  if (!text)
+    return FALSE;
+  if (f < 0)
+    f = find_format (guess_file (text));
+  return formats[f].read_folder ? formats[f].read_folder (t, error)
+                                : formats[f].read (t, text, error);
 }
 
 QfAnnotations *
 qf_annotations_load (const char *path, const char *format, GError **error)
 {
-  g_autoptr (GString) text = NULL;
-  g_autoptr (GArray) rows = NULL;
-  gboolean mot0 = g_strcmp0 (format, "mot0") == 0;
+  g_autoptr (GArray) rows = g_array_new (FALSE, FALSE, sizeof (QfTruthRow));
+  g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
+  QfTruth t = { path, rows, names, FALSE };
 
-  if (!mot0 && format && strcmp (format, "auto") != 0 &&
-      strcmp (format, "mot") != 0) {
-    g_set_error (error, QF_ERROR, QF_ERROR_ARGUMENT,
-        "label format \"%.100s\" is not known; known are auto, mot, mot0",
-        format);
-    return NULL;
-  }
-  text = read_file (path, MAX_FILE_SIZE, error);
-  if (!text)
-    return NULL;
-  rows = read_mot (text, mot0 ? 0 : 1, path, error);
-  return rows ? sort_rows (rows) : NULL;
+  return read_truth (&t, format, error) ? sort_rows (&t) : NULL;
 }
 
 void
@@ -308,9 +271,68 @@ qf_annotations_free (QfAnnotations *a)
 {
   if (!a)
     return;
+  g_free (a->path);
   g_free (a->boxes);
+  g_free (a->shares);
+  g_strfreev (a->names);
   g_array_unref (a->frames);
   g_free (a);
+}
+
+void
+qf_annotations_set_size (QfAnnotations *a, int width, int height)
+{
+  float w = (float) width, h = (float) height;
+
+  for (guint i = 0; a->shares && i < a->n_boxes; i++) {
+    const QfBox *s = &a->shares[i];
+    QfBox *b = &a->boxes[i];
+
+    b->x = s->x * w;
+    b->y = s->y * h;
+    b->w = s->w * w;
+    b->h = s->h * h;
+  }
+}
+
+const char *const *
+qf_annotations_labels (const QfAnnotations *a)
+{
+  return (const char *const *) a->names;
+}
+
+gboolean
+qf_annotations_relabel (
+    QfAnnotations *a, const char *const *labels, GError **error)
+{
+  g_autofree int *to = NULL;
+  guint n = a->names ? g_strv_length (a->names) : 0;
+  int n_labels = (int) g_strv_length ((char **) labels);
+
+  to = g_new (int, n + 1);
+  for (guint i = 0; i < n; i++) {
+    to[i] = 0;
+    while (labels[to[i]] && strcmp (labels[to[i]], a->names[i]) != 0)
+      to[i]++;
+    if (to[i] == n_labels) {
+      g_set_error (error, QF_ERROR, QF_ERROR_ARGUMENT,
+          "%s: the class \"%s\" is not among the %d labels given", a->path,
+          a->names[i], n_labels);
+      return FALSE;
+    }
+  }
+  for (guint i = 0; i < a->n_boxes; i++) {
+    int label = a->boxes[i].label;
+
+    if (label >= 0 && (guint) label < n)
+      a->boxes[i].label = to[label];
+  }
+  if (n) {
+    g_strfreev (a->names);
+    a->names = g_strdupv ((char **) labels);
+    a->n_labels = n_labels;
+  }
+  return TRUE;
 }
 
 const QfBox *
@@ -349,45 +371,10 @@ qf_annotations_n_labels (const QfAnnotations *a)
   return a->n_labels;
 }
 
-/* A number with a point whatever the locale, without zeros at its end. */
-static void
-append_number (GString *text, double v, const char *format)
-{
-  char number[G_ASCII_DTOSTR_BUF_SIZE];
-  gsize n;
-
-  g_string_append_c (text, ',');
-  g_ascii_formatd (number, sizeof number, format, v);
-  n = strlen (number);
-  while (n > 1 && number[n - 1] == '0')
-    n--;
-  if (number[n - 1] == '.')
-    n--;
-  g_string_append_len (text, number, (gssize) n);
-}
-
-void
-qf_mot_append (GString *text, int frame, const QfBox *boxes, int n)
-{
-  for (int i = 0; i < n; i++) {
-    const QfBox *b = &boxes[i];
-
-    g_string_append_printf (text, "%d,%d", frame, b->id > 0 ? b->id : -1);
-    append_number (text, (double) b->x + 1, "%.4f");
-    append_number (text, (double) b->y + 1, "%.4f");
-    append_number (text, b->w, "%.4f");
-    append_number (text, b->h, "%.4f");
-    /* 0 would mean that the box is to be ignored. */
-    append_number (text, b->ignore ? 0 : MAX (b->score, 1e-6f), "%.6f");
-    g_string_append_printf (text, ",%d,%s\n", b->label < 0 ? -1 : b->label + 1,
-        b->ignore ? "0" : "1");
-  }
-}
-
 char **
 qf_labels_load (const char *path, GError **error)
 {
-  g_autoptr (GString) text = read_file (path, MAX_LABELS_SIZE, error);
+  g_autoptr (GString) text = qf_text_read (path, MAX_LABELS_SIZE, error);
   g_autoptr (GPtrArray) labels = NULL;
   char *p, *end;
   guint used = 0;
@@ -395,7 +382,7 @@ qf_labels_load (const char *path, GError **error)
   if (!text)
     return NULL;
   labels = g_ptr_array_new_with_free_func (g_free);
-  p = skip_mark (text);
+  p = qf_text_start (text);
   end = text->str + text->len;
   if (!g_utf8_validate (p, end - p, NULL)) {
     g_set_error (
@@ -403,7 +390,7 @@ qf_labels_load (const char *path, GError **error)
     return NULL;
   }
   while (p < end) {
-    char *line = g_strstrip (next_line (&p, end));
+    char *line = g_strstrip (qf_text_line (&p, end));
 
     g_ptr_array_add (labels, g_strdup (line));
     if (*line)

@@ -157,6 +157,34 @@ GST_START_TEST (test_mot0)
 }
 GST_END_TEST;
 
+/* Shares of the picture become pixels; the file's names number the classes, or
+ * those of the property do. */
+GST_START_TEST (test_yolo)
+{
+  g_autofree gchar *names = write_file ("classes.txt", "bicycle\nperson\n");
+  g_autofree gchar *first = write_file ("clip_1.txt", "1 .5 .5 .25 .5\n");
+  GstElement *e = gst_element_factory_make ("qfusetag", NULL);
+  const QfuseTruthMeta *t;
+  GstHarness *h;
+  GstBuffer *out;
+
+  gst_util_set_object_arg (G_OBJECT (e), "format", "yolo");
+  g_object_set (e, "location", first, "labels",
+      __i__ == 0 ? NULL : "person,car,bicycle", NULL);
+  h = gst_harness_new_with_element (e, "sink", "src");
+  gst_object_unref (e);
+  gst_harness_set_src_caps_str (h, CAPS);
+  t = pull (h, 0, &out);
+  fail_unless (t != NULL);
+  fail_unless (box (t, 0)->x == 24 && box (t, 0)->y == 12);
+  fail_unless (box (t, 0)->w == 16 && box (t, 0)->h == 24);
+  fail_unless_equals_string (g_quark_to_string (box (t, 0)->label), "person");
+  fail_unless_equals_int (box (t, 0)->label_id, __i__ == 0 ? 1 : 0);
+  gst_buffer_unref (out);
+  gst_harness_teardown (h);
+}
+GST_END_TEST;
+
 /* An action for the whole stream, changed while playing; two elements add up.
  */
 GST_START_TEST (test_action)
@@ -327,6 +355,7 @@ qfusetag_suite (void)
   tcase_add_checked_fixture (tc, setup, teardown);
   tcase_add_loop_test (tc, test_boxes, 0, 3);
   tcase_add_test (tc, test_mot0);
+  tcase_add_loop_test (tc, test_yolo, 0, 2);
   tcase_add_test (tc, test_action);
   tcase_add_test (tc, test_no_copy);
   tcase_add_test (tc, test_seek);

@@ -1,0 +1,50 @@
+/* libqfuse: what the readers of ground truth fill in.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "vision/annotations.h"
+#include "vision/textfile.h"
+
+#define QF_TRUTH_MAX_FRAME 100000000
+#define QF_TRUTH_MAX_LABEL 100000
+#define QF_TRUTH_MAX_PIXEL 1e6
+#define QF_TRUTH_MAX_FILE (256u << 20) /* bytes */
+
+typedef struct
+{
+  int frame;  /* from 1 */
+  guint line; /* keeps the file's order within a frame */
+  QfBox box;
+} QfTruthRow;
+
+/* A file on its way into QfAnnotations. */
+typedef struct
+{
+  const char *path;
+  GArray *rows;      /* QfTruthRow, in any order */
+  GPtrArray *names;  /* char *: names of the labels, none where numbers do */
+  gboolean relative; /* boxes in shares of the picture, not in pixels */
+} QfTruth;
+
+typedef gboolean (*QfTruthReader) (QfTruth *t, GString *text, GError **error);
+
+gboolean qf_truth_read_mot (QfTruth *t, GString *text, GError **error);
+gboolean qf_truth_read_mot0 (QfTruth *t, GString *text, GError **error);
+gboolean qf_truth_read_coco (QfTruth *t, GString *text, GError **error);
+gboolean qf_truth_read_jsonl (QfTruth *t, GString *text, GError **error);
+gboolean qf_truth_read_cvat (QfTruth *t, GString *text, GError **error);
+
+/* VOC and YOLO: one file a picture; t->path is a folder or one of its files. */
+gboolean qf_truth_read_voc (QfTruth *t, GError **error);
+gboolean qf_truth_read_yolo (QfTruth *t, GError **error);
+
+/* The number of the label @name, which joins the names where it is new. */
+int qf_truth_label (QfTruth *t, const char *name);
+
+/* Checks a box and appends it. FALSE and what is wrong with it otherwise. */
+gboolean qf_truth_add (QfTruth *t, QfTruthRow *row, const char **wrong);
+
+/* Frames of pictures by their file @names [n]: the last number in a name, plus
+ * 1 where one of them is 0; where a name has none or two have the same, their
+ * places in alphabetical order. */
+void qf_truth_frames (const char *const *names, guint n, int *frames);
