@@ -35,4 +35,8 @@
   K (luma_rgb_u8)                                                              \
   K (luma_full_u8)                                                             \
   K (even_u8)                                                                  \
-  K (ten_bits_u8)
+  K (ten_bits_u8)                                                              \
+  K (difference_scratch_size)                                                  \
+  K (difference_u8)                                                            \
+  K (mean_u16_u8)                                                              \
+  K (add_times_u16)

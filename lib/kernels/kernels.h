@@ -77,6 +77,22 @@ typedef struct
   QfScaleAxis x, y;
 } QfScale;
 
+/** A difference plane to be written. */
+typedef struct
+{
+  int magnitude; /* 0: signed */
+  int gain;      /* 1 … 255 */
+  uint8_t *out;  /* [height][width] */
+} QfDifferencePlane;
+
+typedef struct
+{
+  int width, height;
+  int threshold; /* dead band, 0 … 255 */
+  int n;
+  const QfDifferencePlane *planes; /* [n] */
+} QfDifference;
+
 typedef struct
 {
   const char *name; /* "c", "avx2" … */
@@ -235,6 +251,21 @@ typedef struct
 
   /** @n words of 16 bits, little-endian, of which 10 are used: y = word / 4. */
   void (*ten_bits_u8) (const uint8_t *p, uint8_t *y, size_t n);
+
+  /** Bytes of scratch for difference_u8 of pictures @width wide. */
+  size_t (*difference_scratch_size) (int width);
+
+  /** d = @now − @then, [height][width] both, with dead band and opening, mapped
+   * into the planes of @d: (V8), (V9). */
+  void (*difference_u8) (const QfDifference *d, const uint8_t *now,
+                         const uint8_t *then, void *scratch);
+
+  /** then = (sum + divisor / 2) / divisor; sum ≤ 255·divisor, @divisor ≤ 250. */
+  void (*mean_u16_u8) (const uint16_t *sum, int divisor, uint8_t *then,
+                       size_t n);
+
+  /** sum += times · p, modulo 2^16. */
+  void (*add_times_u16) (uint16_t *sum, const uint8_t *p, int times, size_t n);
 } QfKernels;
 
 /** The table for this processor, chosen once; the environment variable QF_CPU

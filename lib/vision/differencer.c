@@ -59,7 +59,8 @@ struct _QfDifferencer
   int n_means, n_groups;
   Mean means[QF_MAX_PLANES];
   Group groups[QF_MAX_PLANES];
-  QfDifferenceScratch scratch;
+  const QfKernels *kernels;
+  void *scratch;
 };
 
 static inline Held *
@@ -142,7 +143,8 @@ qf_differencer_new (
   }
   d->held = g_ptr_array_new_with_free_func (held_free);
   d->spare = g_ptr_array_new_with_free_func (held_free);
-  qf_difference_scratch_init (&d->scratch, width);
+  d->kernels = qf_kernels ();
+  d->scratch = g_malloc (d->kernels->difference_scratch_size (width));
   make_groups (d);
   qf_differencer_reset (d);
   return d;
@@ -159,7 +161,7 @@ qf_differencer_free (QfDifferencer *d)
   }
   g_ptr_array_unref (d->held);
   g_ptr_array_unref (d->spare);
-  qf_difference_scratch_clear (&d->scratch);
+  g_free (d->scratch);
   g_free (d->offset);
   g_free (d);
 }
@@ -282,20 +284,19 @@ static void
 write_group (QfDifferencer *d, const Group *g, const guint8 *luma,
     const guint8 *then, guint8 *out)
 {
-  QfDifferenceOut outs[QF_MAX_PLANES];
+  QfDifferencePlane planes[QF_MAX_PLANES];
+  QfDifference difference = { d->width, d->height, g->threshold, g->n, planes };
 
   for (int i = 0; i < g->n; i++) {
     const QfPlane *p = &d->planes.plane[g->planes[i]];
     guint8 *plane = out + (gsize) g->planes[i] * d->size;
 
-    outs[i] =
-        (QfDifferenceOut){ .kind = p->kind, .gain = p->gain, .out = plane };
+    planes[i] = (QfDifferencePlane){ p->kind == 'M', p->gain, plane };
     if (!then)
       memset (plane, qf_plane_rest (p), d->size);
   }
   if (then)
-    qf_difference (
-        luma, then, d->width, d->height, g->threshold, &d->scratch, outs, g->n);
+    d->kernels->difference_u8 (&difference, luma, then, d->scratch);
 }
 
 static void

@@ -55,3 +55,5 @@ int check_resize_nearest (const QfKernels *k, QfRng *rng);
 int check_scale (const QfKernels *k, QfRng *rng);
 int check_luma_rgb_u8 (const QfKernels *k, QfRng *rng);
 int check_luma_bytes (const QfKernels *k, QfRng *rng);
+int check_difference (const QfKernels *k, QfRng *rng);
+int check_mean (const QfKernels *k, QfRng *rng);

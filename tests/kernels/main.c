@@ -53,6 +53,10 @@
 #define CHECK_luma_full_u8 check_luma_bytes
 #define CHECK_even_u8 check_luma_bytes
 #define CHECK_ten_bits_u8 check_luma_bytes
+#define CHECK_difference_scratch_size check_difference
+#define CHECK_difference_u8 check_difference
+#define CHECK_mean_u16_u8 check_mean
+#define CHECK_add_times_u16 check_mean
 
 static const struct
 {

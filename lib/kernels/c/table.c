@@ -3,6 +3,7 @@
 #include "kernels/kernel-list.h"
 #include "kernels/tables.h"
 #include "kernels/c/conv.h"
+#include "kernels/c/difference.h"
 #include "kernels/c/eltwise.h"
 #include "kernels/c/luma.h"
 #include "kernels/c/move.h"

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "kernels/tables.h"
 #include "kernels/x86/conv.h"
+#include "kernels/x86/difference.h"
 #include "kernels/x86/luma.h"
 #include "kernels/x86/move.h"
 #include "kernels/x86/scale.h"
@@ -15,6 +16,8 @@ qf_fill_table_x86_avx2 (QfKernels *k)
   k->scale_pack = qf_scale_u8_avx2_pack;
   k->scale_scratch_size = qf_scale_u8_avx2_scratch_size;
   k->scale_u8 = qf_scale_u8_avx2;
+  k->difference_scratch_size = qf_difference_u8_avx2_scratch_size;
+  k->difference_u8 = qf_difference_u8_avx2;
   k->luma_rgb_u8 = qf_luma_rgb_u8_avx2;
   k->luma_full_u8 = qf_luma_full_u8_avx2;
   k->even_u8 = qf_even_u8_avx2;
