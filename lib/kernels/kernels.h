@@ -239,7 +239,7 @@ typedef struct
                     int row0, int row1, void *scratch);
 
   /** @n pixels of @step 3 or 4 bytes, R, G and B at the places @r, @g, @b in
-   * them, to luma (V1). */
+   * them, to luma (V1): RGB, BGR, RGBx, BGRx, xRGB or xBGR. */
   void (*luma_rgb_u8) (const uint8_t *p, int step, int r, int g, int b,
                        uint8_t *luma, size_t n);
 

@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "kernels/c/luma.h"
 
-/* Inlined with a constant @step. */
+/* Inlined with constants. */
 static inline __attribute__ ((always_inline)) void
 rgb (const uint8_t *restrict p, int step, int r, int g, int b,
     uint8_t *restrict luma, size_t n)
@@ -20,10 +20,18 @@ void
 QF_T (luma_rgb_u8) (
     const uint8_t *p, int step, int r, int g, int b, uint8_t *luma, size_t n)
 {
-  if (step == 3)
-    rgb (p, 3, r, g, b, luma, n);
+  if (step == 3 && r == 0)
+    rgb (p, 3, 0, 1, 2, luma, n);
+  else if (step == 3)
+    rgb (p, 3, 2, 1, 0, luma, n);
+  else if (r == 0)
+    rgb (p, 4, 0, 1, 2, luma, n);
+  else if (r == 2)
+    rgb (p, 4, 2, 1, 0, luma, n);
+  else if (r == 1)
+    rgb (p, 4, 1, 2, 3, luma, n);
   else
-    rgb (p, 4, r, g, b, luma, n);
+    rgb (p, 4, 3, 2, 1, luma, n);
 }
 
 void
