@@ -125,6 +125,9 @@ check_codes_out (const QfKernels *k, QfRng *rng, const QfConvShape *s,
     r.lo = check_int (rng, 0, 255);
     r.hi = check_int (rng, r.lo, 255);
   }
+  if (check_int (rng, 0, 7) == 0)
+    bias[check_int (rng, 0, s->out_c - 1)] =
+        check_int (rng, 0, 1) ? 0x5fffffff : -0x5fffffff;
   if (check_int (rng, 0, 3) == 0)
     r.bias = NULL;
   if (check_int (rng, 0, 3) == 0)
@@ -311,6 +314,9 @@ static const QfConvShape special[] = {
   { 9, 18, 64, 5, 9, 64, 3, 3, 2, 2, 1, 1, 1, 1, 64 },
   { 9, 18, 11, 4, 8, 11, 3, 3, 2, 2, 0, 0, 1, 1, 11 },
   { 1, 1, 8, 3, 4, 8, 3, 3, 1, 1, 2, 3, 1, 1, 8 },
+  { 1, 1, 32, 3, 4, 32, 3, 3, 1, 1, 2, 3, 1, 1, 32 },
+  { 5, 70, 71, 5, 70, 71, 3, 3, 1, 1, 1, 1, 1, 1, 71 },
+  { 6, 67, 96, 3, 34, 96, 3, 3, 2, 2, 1, 1, 1, 1, 96 },
   { 3, 2, 9, 3, 3, 9, 3, 3, 1, 2, 1, 3, 1, 1, 9 },
   { 20, 12, 64, 20, 12, 64, 3, 3, 1, 1, 1, 1, 1, 1, 1 },
   { 15, 27, 32, 15, 27, 24, 3, 3, 1, 1, 1, 1, 1, 1, 1 },

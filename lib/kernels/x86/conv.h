@@ -57,6 +57,16 @@ void qf_conv_dw_avx2_grain (const QfConvShape *s, int *rows, int *channels);
 void qf_conv_dw_avx2 (const QfConvShape *s, const uint8_t *x, int x_zero,
     const void *packed, QfConvOut out, int row0, int row1, void *scratch);
 
+/* The same of 32 channels or more: conv_dw32_avx2.c */
+int qf_conv_dw32_avx2_can (const QfConvShape *s);
+size_t qf_conv_dw32_avx2_packed_size (const QfConvShape *s);
+void qf_conv_dw32_avx2_pack (
+    const QfConvShape *s, const int8_t *w, void *packed);
+size_t qf_conv_dw32_avx2_scratch_size (const QfConvShape *s);
+void qf_conv_dw32_avx2_grain (const QfConvShape *s, int *rows, int *channels);
+void qf_conv_dw32_avx2 (const QfConvShape *s, const uint8_t *x, int x_zero,
+    const void *packed, QfConvOut out, int row0, int row1, void *scratch);
+
 /* Dense: conv_dense_avx2.c */
 int qf_conv_dense_avx2_can (const QfConvShape *s);
 size_t qf_conv_dense_avx2_packed_size (const QfConvShape *s);

@@ -3,6 +3,9 @@
 #include "kernels/x86/conv.h"
 
 static const QfConvFamily families[] = {
+  { qf_conv_dw32_avx2_can, qf_conv_dw32_avx2_packed_size,
+      qf_conv_dw32_avx2_pack, qf_conv_dw32_avx2_scratch_size,
+      qf_conv_dw32_avx2_grain, qf_conv_dw32_avx2 },
   { qf_conv_dw_avx2_can, qf_conv_dw_avx2_packed_size, qf_conv_dw_avx2_pack,
       qf_conv_dw_avx2_scratch_size, qf_conv_dw_avx2_grain, qf_conv_dw_avx2 },
   { qf_conv_few_avx2_can, qf_conv_few_avx2_packed_size, qf_conv_few_avx2_pack,

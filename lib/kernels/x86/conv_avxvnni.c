@@ -5,6 +5,9 @@
 
 static const QfConvFamily families[] = {
 #ifndef QF_PORTABLE
+  { qf_conv_dw32_avx2_can, qf_conv_dw32_avx2_packed_size,
+      qf_conv_dw32_avx2_pack, qf_conv_dw32_avx2_scratch_size,
+      qf_conv_dw32_avx2_grain, qf_conv_dw32_avx2 },
   { qf_conv_dw_avx2_can, qf_conv_dw_avx2_packed_size, qf_conv_dw_avx2_pack,
       qf_conv_dw_avx2_scratch_size, qf_conv_dw_avx2_grain, qf_conv_dw_avx2 },
 #endif

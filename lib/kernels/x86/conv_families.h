@@ -10,7 +10,8 @@
 #include "kernels/c/eltwise.h"
 
 /* Whether the hand-written ways to codes give what the reference gives: with
- * every |m| < 1 no product reaches 2^31. docs/numerics.md (14) */
+ * every |m| < 1 no product reaches 2^31, and biases within ±2^29 can be doubled
+ * with their sums. docs/numerics.md (14), (18) */
 static int
 codes_can (const QfRequant *r, int channels)
 {
@@ -18,6 +19,9 @@ codes_can (const QfRequant *r, int channels)
 
   for (int c = 0; c < channels; c++)
     ok &= r->mult[c] < 1.0f && r->mult[c] > -1.0f;
+  if (r->bias)
+    for (int c = 0; c < channels; c++)
+      ok &= r->bias[c] < 1 << 29 && r->bias[c] > -(1 << 29);
   return ok;
 }
 
