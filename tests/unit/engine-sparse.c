@@ -272,6 +272,59 @@ test_codes (void)
   }
 }
 
+/* Specks all over, ever more of them: many small parts in one call, up to where
+ * a layer and then everything runs whole. On 1, 2 and 3 threads. */
+static void
+test_specks (void)
+{
+  static const ConvSpec first = { 24, 3, 3, 2, { 1, 1, 1, 1 }, 1, 1, TRUE, 1,
+    0 };
+  static const ConvSpec wide = { 32, 3, 3, 1, { 1, 1, 1, 1 }, 1, 1, TRUE, 1,
+    0 };
+  static const ConvSpec apart = { 32, 3, 3, 1, { 2, 2, 2, 2 }, 2, 1, TRUE, 1,
+    0 };
+  static const ConvSpec depth = { 32, 3, 3, 1, { 1, 1, 1, 1 }, 1, 32, TRUE, 1,
+    0 };
+  static const ConvSpec one = { 40, 1, 1, 1, { 0 }, 1, 1, TRUE, 0, 0 };
+
+  for (guint64 seed = 1; seed <= 3; seed++) {
+    g_autoptr (QfModel) model = NULL;
+    g_autoptr (QfEngine) sparse = NULL, dense = NULL;
+    Scene scene;
+    Net net;
+    Act x, y;
+
+    net_init (&net, seed);
+    x = net_input_u8 (&net, 1, 131 + (int) seed, 149, 1 / 64.f, 128);
+    y = net_conv (&net, &x, &first, 0.02f, 0);
+    y = net_conv (&net, &y, &wide, 0.03f, 0);
+    y = net_conv (&net, &y, &apart, 0.03f, 0);
+    y = net_conv (&net, &y, &depth, 0.03f, 0);
+    y = net_conv (&net, &y, &one, 0.04f, 100);
+    net_output (&net, &y);
+    model = net_model (&net);
+    dense = qf_engine_new (model, 1, NULL);
+    sparse = qf_engine_new (model, (int) seed, NULL);
+    scene_init (&scene, seed, x.c, x.h, x.w);
+    g_assert_true (qf_engine_set_sparse (
+        sparse, QF_SPARSE_VERIFY, scene.rest, scene.c, NULL));
+    for (int n = 1; n < 4000; n += n / 2 + 1) {
+      scene_still (&scene);
+      for (int i = 0; i < n; i++)
+        scene_blob (&scene, below (&scene, x.h), below (&scene, x.w),
+            1 + below (&scene, 3), 1 + below (&scene, 3));
+      feed (dense, &scene);
+      feed (sparse, &scene);
+      qf_engine_run (dense);
+      qf_engine_run (sparse);
+      g_assert_cmpstr (qf_engine_sparse_differs (sparse), ==, NULL);
+      assert_equal_outputs (sparse, dense, n);
+    }
+    g_free (scene.codes);
+    net_clear (&net);
+  }
+}
+
 /* One more layer on the last of @a, of which there are @n. */
 static Act
 random_layer (Net *net, const Act *a, int n)
@@ -428,6 +481,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/engine-sparse/conv", test_conv);
   g_test_add_func ("/engine-sparse/wide", test_wide);
+  g_test_add_func ("/engine-sparse/specks", test_specks);
   g_test_add_func ("/engine-sparse/codes", test_codes);
   g_test_add_func ("/engine-sparse/random", test_random);
   g_test_add_func ("/engine-sparse/float", test_float);
