@@ -203,9 +203,14 @@ qf_point_pack (const QfConvShape *s, const int8_t *w, void *packed)
   int groups = (int) groups_of (s), blocks = (int) blocks_of (s);
   Plan *plans = (Plan *) ((uint8_t *) packed + size - groups * sizeof *plans);
   int64_t cost = 0, wide = (int64_t) s->in_c * COST_WIDE / 8 * blocks;
+  /* what a block costs at least: every step plain, no rows but the input's */
+  int64_t least =
+      (int64_t) groups * (QF_POINT_K / 8 * 100 + COST_ROW) + COST_TILE;
 
   if (memchr (w, -128, (size_t) s->out_c * s->in_c))
     return 0; /* cannot be negated */
+  if (least * blocks > wide)
+    return 0;
   memset (packed, 0, size);
   for (int o = 0; o < blocks; o++) {
     QfPointBlock b = { .rows = groups, .pairs = s->in_c / QF_POINT_K / 2 };
@@ -227,7 +232,7 @@ qf_point_pack (const QfConvShape *s, const int8_t *w, void *packed)
     }
     cost += b.plain * 100 + b.wrapped * COST_WRAPPED + b.rows * COST_ROW +
         COST_TILE;
-    if (cost > wide || b.rows > groups * QF_POINT_MOST ||
+    if (cost + least * (blocks - 1 - o) > wide || b.rows > groups * QF_POINT_MOST ||
         at + parts (b.rows, b.plain, b.wrapped).end >
             size - groups * sizeof *plans)
       return 0;
