@@ -7,7 +7,7 @@
  * and along the row Winograd's F(2, 3) makes two outputs of four products
  * instead of six. What is multiplied is laid out once for all of them, and the
  * weights of eight channels stay in registers along a strip. Exact:
- * docs/numerics.md (15), (18). */
+ * docs/numerics.md (15), (19). */
 #include "kernels/x86/avx2.h"
 #include "kernels/x86/conv.h"
 

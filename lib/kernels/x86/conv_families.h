@@ -11,7 +11,7 @@
 
 /* Whether the hand-written ways to codes give what the reference gives: with
  * every |m| < 1 no product reaches 2^31, and biases within ±2^29 can be doubled
- * with their sums. docs/numerics.md (14), (18) */
+ * with their sums. docs/numerics.md (14), (19) */
 static int
 codes_can (const QfRequant *r, int channels)
 {
