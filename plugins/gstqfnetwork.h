@@ -11,7 +11,7 @@ G_BEGIN_DECLS
  * place while a frame is in work. One thread at a time may run it. */
 typedef struct _GstQfNetwork GstQfNetwork;
 
-/** Loads @path. @threads 0: as many as the affinity mask allows. @sparse is for
+/** Loads @path. @threads 0: as many as affinity mask and control groups allow. @sparse is for
  * networks that see nothing but dead-banded differences; others compute
  * everything. */
 GstQfNetwork *gst_qf_network_new (

@@ -1,58 +1,64 @@
 /* libqfuse: a pool of worker threads.
- * SPDX-License-Identifier: LGPL-2.1-or-later */
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * All pools of a process share one crew of threads, as many as the largest of
+ * them needs. A round is one qf_pool_run(): its caller takes tasks until none
+ * is left, and threads of the crew that are awake join in. Nobody waits for a
+ * thread that has not taken a task. */
 #include "base/pool.h"
 
-#include <sched.h>
 #include <stdatomic.h>
+
+#include "base/cpus.h"
 
 enum
 {
+  MAX_THREADS = 256,
   SPINS = 500 /* some 10 µs: what lies between two steps of one run */
 };
 
 struct _QfPool
 {
-  int n_threads; /* workers, the caller counted */
-  GThread **threads;
-  GMutex run_lock; /* one qf_pool_run at a time */
-  GMutex lock;     /* guards what follows */
-  GCond wake, done;
-  atomic_uint round; /* counts the calls of qf_pool_run; read without lock */
-  gboolean open;     /* the round may still be joined */
-  atomic_int active; /* threads in the round, the caller not counted */
-  int sleeping;      /* threads that wait for `wake` */
-  gboolean quit;
+  int n_threads;   /* workers, the caller counted */
+  GMutex run_lock; /* one caller at a time: worker numbers are one's own */
+};
+
+typedef struct _Round Round;
+
+struct _Round
+{
   QfTask fn;
   void *data;
   int n_tasks;
-  atomic_int next; /* the next task nobody has taken */
+  int n_threads;     /* that may take part, the caller counted */
+  int joined;        /* worker numbers given; guarded by the crew's lock */
+  atomic_int next;   /* the next task nobody has taken */
+  atomic_int active; /* threads of the crew in it; written under the lock */
+  Round *link;
 };
 
-typedef struct
+static struct
 {
-  QfPool *pool;
-  int worker;
-} Start;
-
-static int
-allowed_cpus (void)
-{
-  cpu_set_t set;
-
-  if (sched_getaffinity (0, sizeof set, &set) == 0)
-    return MAX (1, CPU_COUNT (&set));
-  return (int) g_get_num_processors ();
-}
+  GMutex start_lock;  /* guards pools and threads */
+  int pools;          /* that have more than one thread */
+  GPtrArray *threads; /* GThread * */
+  GMutex lock;        /* guards what follows */
+  GCond wake, done;
+  Round *rounds; /* that may be joined */
+  int sleeping;  /* threads that wait for `wake` and were not called */
+  gboolean quit;
+  atomic_uint calls; /* counts rounds; read without lock */
+} crew;
 
 static void
-take_tasks (QfPool *pool, int worker)
+take_tasks (Round *r, int worker)
 {
   for (;;) {
-    int task = atomic_fetch_add (&pool->next, 1);
+    int task = atomic_fetch_add (&r->next, 1);
 
-    if (task >= pool->n_tasks)
+    if (task >= r->n_tasks)
       return;
-    pool->fn (pool->data, task, worker);
+    r->fn (r->data, task, worker);
   }
 }
 
@@ -64,45 +70,100 @@ relax (void)
 #endif
 }
 
+/* The round with tasks left that has the fewest threads; NULL: none. */
+static Round *
+find_round (void)
+{
+  Round *best = NULL;
+
+  for (Round *r = crew.rounds; r; r = r->link)
+    if (r->joined < r->n_threads && atomic_load (&r->next) < r->n_tasks &&
+        (!best || r->joined < best->joined))
+      best = r;
+  return best;
+}
+
 /* Waking a sleeping thread takes longer than a small step. */
 static void
-wait_for_round (QfPool *pool, unsigned seen)
+wait_for_round (void)
 {
-  for (int i = 0; i < SPINS && atomic_load (&pool->round) == seen; i++)
+  unsigned seen = atomic_load (&crew.calls);
+
+  g_mutex_unlock (&crew.lock);
+  for (int i = 0; i < SPINS && atomic_load (&crew.calls) == seen; i++)
     relax ();
+  g_mutex_lock (&crew.lock);
 }
 
 static gpointer
-worker_main (gpointer arg)
+worker_main (gpointer unused)
 {
-  Start *start = arg;
-  QfPool *pool = start->pool;
-  int worker = start->worker;
-  unsigned seen = 0;
+  gboolean worked = FALSE;
 
-  g_free (start);
-  g_mutex_lock (&pool->lock);
-  for (;;) {
-    while (!pool->quit && !(pool->open && pool->round != seen)) {
-      pool->sleeping++;
-      g_cond_wait (&pool->wake, &pool->lock);
-      pool->sleeping--;
+  g_mutex_lock (&crew.lock);
+  while (!crew.quit) {
+    Round *r = find_round ();
+
+    if (r) {
+      int worker = r->joined++;
+
+      atomic_fetch_add (&r->active, 1);
+      g_mutex_unlock (&crew.lock);
+      take_tasks (r, worker);
+      g_mutex_lock (&crew.lock);
+      if (atomic_fetch_sub (&r->active, 1) == 1)
+        g_cond_broadcast (&crew.done);
+      worked = TRUE;
+    } else if (worked) {
+      wait_for_round ();
+      worked = FALSE;
+    } else {
+      crew.sleeping++;
+      g_cond_wait (&crew.wake, &crew.lock);
+      worked = FALSE;
     }
-    if (pool->quit)
-      break;
-    seen = pool->round;
-    pool->active++;
-    g_mutex_unlock (&pool->lock);
-    take_tasks (pool, worker);
-    g_mutex_lock (&pool->lock);
-    if (--pool->active == 0)
-      g_cond_signal (&pool->done);
-    g_mutex_unlock (&pool->lock);
-    wait_for_round (pool, seen);
-    g_mutex_lock (&pool->lock);
   }
-  g_mutex_unlock (&pool->lock);
+  g_mutex_unlock (&crew.lock);
   return NULL;
+}
+
+/* Called with the lock: @n threads need not sleep any more. */
+static int
+call_threads (int n)
+{
+  n = MIN (n, crew.sleeping);
+  crew.sleeping -= n;
+  return n;
+}
+
+static void
+join_crew (int n_threads)
+{
+  g_mutex_lock (&crew.start_lock);
+  if (crew.pools++ == 0)
+    crew.threads = g_ptr_array_new ();
+  while ((int) crew.threads->len < n_threads - 1)
+    g_ptr_array_add (
+        crew.threads, g_thread_new ("qfuse-worker", worker_main, NULL));
+  g_mutex_unlock (&crew.start_lock);
+}
+
+static void
+leave_crew (void)
+{
+  g_mutex_lock (&crew.start_lock);
+  if (--crew.pools == 0) {
+    g_mutex_lock (&crew.lock);
+    crew.quit = TRUE;
+    g_cond_broadcast (&crew.wake);
+    g_mutex_unlock (&crew.lock);
+    for (guint i = 0; i < crew.threads->len; i++)
+      g_thread_join (g_ptr_array_index (crew.threads, i));
+    g_clear_pointer (&crew.threads, g_ptr_array_unref);
+    crew.quit = FALSE;
+    crew.sleeping = 0;
+  }
+  g_mutex_unlock (&crew.start_lock);
 }
 
 QfPool *
@@ -110,18 +171,10 @@ qf_pool_new (int threads)
 {
   QfPool *pool = g_new0 (QfPool, 1);
 
-  pool->n_threads = threads > 0 ? MIN (threads, 256) : allowed_cpus ();
+  pool->n_threads = MIN (threads > 0 ? threads : qf_cpus (), MAX_THREADS);
   g_mutex_init (&pool->run_lock);
-  g_mutex_init (&pool->lock);
-  g_cond_init (&pool->wake);
-  g_cond_init (&pool->done);
-  pool->threads = g_new0 (GThread *, pool->n_threads);
-  for (int i = 1; i < pool->n_threads; i++) {
-    Start *start = g_new (Start, 1);
-
-    *start = (Start){ pool, i };
-    pool->threads[i] = g_thread_new ("qfuse-worker", worker_main, start);
-  }
+  if (pool->n_threads > 1)
+    join_crew (pool->n_threads);
   return pool;
 }
 
@@ -130,17 +183,9 @@ qf_pool_free (QfPool *pool)
 {
   if (!pool)
     return;
-  g_mutex_lock (&pool->lock);
-  pool->quit = TRUE;
-  g_cond_broadcast (&pool->wake);
-  g_mutex_unlock (&pool->lock);
-  for (int i = 1; i < pool->n_threads; i++)
-    g_thread_join (pool->threads[i]);
-  g_free (pool->threads);
+  if (pool->n_threads > 1)
+    leave_crew ();
   g_mutex_clear (&pool->run_lock);
-  g_mutex_clear (&pool->lock);
-  g_cond_clear (&pool->wake);
-  g_cond_clear (&pool->done);
   g_free (pool);
 }
 
@@ -150,36 +195,54 @@ qf_pool_threads (const QfPool *pool)
   return pool ? pool->n_threads : 1;
 }
 
+static void
+open_round (Round *r)
+{
+  int wake;
+
+  g_mutex_lock (&crew.lock);
+  r->link = crew.rounds;
+  crew.rounds = r;
+  atomic_fetch_add (&crew.calls, 1);
+  wake = call_threads (MIN (r->n_threads, r->n_tasks) - 1);
+  g_mutex_unlock (&crew.lock);
+  /* without the lock, which the woken want */
+  for (int i = 0; i < wake; i++)
+    g_cond_signal (&crew.wake);
+}
+
+/* All tasks are taken: waits for those who have one, not for those who have
+ * not even woken up. */
+static void
+close_round (Round *r)
+{
+  Round **at = &crew.rounds;
+
+  for (int i = 0; i < SPINS && atomic_load (&r->active) > 0; i++)
+    relax ();
+  g_mutex_lock (&crew.lock);
+  while (*at != r)
+    at = &(*at)->link;
+  *at = r->link;
+  while (atomic_load (&r->active) > 0)
+    g_cond_wait (&crew.done, &crew.lock);
+  g_mutex_unlock (&crew.lock);
+}
+
 void
 qf_pool_run (QfPool *pool, QfTask fn, void *data, int n_tasks)
 {
+  Round r = { .fn = fn, .data = data, .n_tasks = n_tasks, .joined = 1 };
+
   if (!pool || pool->n_threads == 1 || n_tasks <= 1) {
     for (int i = 0; i < n_tasks; i++)
       fn (data, i, 0);
     return;
   }
   g_mutex_lock (&pool->run_lock);
-  g_mutex_lock (&pool->lock);
-  pool->fn = fn;
-  pool->data = data;
-  pool->n_tasks = n_tasks;
-  atomic_store (&pool->next, 0);
-  pool->open = TRUE;
-  pool->round++;
-  if (pool->sleeping > 0)
-    g_cond_broadcast (&pool->wake);
-  g_mutex_unlock (&pool->lock);
-
-  take_tasks (pool, 0);
-  for (int i = 0; i < SPINS && atomic_load (&pool->active) > 0; i++)
-    relax ();
-
-  /* All tasks are taken: wait for those who have one, not for those who have
-   * not even woken up. */
-  g_mutex_lock (&pool->lock);
-  pool->open = FALSE;
-  while (pool->active > 0)
-    g_cond_wait (&pool->done, &pool->lock);
-  g_mutex_unlock (&pool->lock);
+  r.n_threads = pool->n_threads;
+  open_round (&r);
+  take_tasks (&r, 0);
+  close_round (&r);
   g_mutex_unlock (&pool->run_lock);
 }

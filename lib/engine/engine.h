@@ -10,8 +10,9 @@ G_BEGIN_DECLS
 typedef struct _QfEngine QfEngine;
 
 /** Plans @model for one image a run: fuses, packs weights, places every
- * activation in one arena. @threads 0: as many as the affinity mask allows. The
- * engine keeps a reference to the model. Not thread-safe: one caller at a time.
+ * activation in one arena. @threads 0: as many as affinity mask and control
+ * groups allow. The engine keeps a reference to the model. Not thread-safe: one
+ * caller at a time.
  */
 QfEngine *qf_engine_new (QfModel *model, int threads, GError **error);
 void qf_engine_free (QfEngine *engine);
