@@ -9,9 +9,9 @@
 G_BEGIN_DECLS
 
 /* Intersection over union in double, in the order in which COCO's tools
- * compute it. */
+ * compute it; over the area of @a alone where @of_first. */
 static inline double
-qf_box_overlap (const QfBox *a, const QfBox *b)
+qf_box_coverage (const QfBox *a, const QfBox *b, gboolean of_first)
 {
   double aw = a->w, ah = a->h, bw = b->w, bh = b->h;
   double w = MIN ((double) a->x + aw, (double) b->x + bw) - MAX (a->x, b->x);
@@ -23,7 +23,13 @@ qf_box_overlap (const QfBox *a, const QfBox *b)
     return 0;
   if (!(w > 0) || !(h > 0) || !(aw > 0) || !(ah > 0) || !(bw > 0) || !(bh > 0))
     return 0;
-  return both / (aw * ah + bw * bh - both);
+  return both / (of_first ? aw * ah : aw * ah + bw * bh - both);
+}
+
+static inline double
+qf_box_overlap (const QfBox *a, const QfBox *b)
+{
+  return qf_box_coverage (a, b, FALSE);
 }
 
 G_END_DECLS

@@ -13,7 +13,8 @@ typedef struct
   float score;     /**< 0 … 1; 1 for ground truth */
   int label;       /**< number of the class, from 0; −1: not known */
   int id;          /**< of the object, from 1; 0: none */
-  gboolean ignore; /**< ground truth only: neither hit nor miss */
+  gboolean ignore; /**< ground truth only: neither hit nor miss; a region, as
+                        COCO's crowds, in which anything may be found */
 } QfBox;
 
 /** Intersection over union, 0 … 1; 0 where either is empty. */

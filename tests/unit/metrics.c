@@ -3,7 +3,7 @@
 #include "vision/metrics.h"
 
 #include <math.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void
@@ -16,21 +16,70 @@ assert_close (double got, double expected)
 }
 
 static void
+assert_fields (char **f, const double *expected, int n)
+{
+  for (int i = 0; i < n; i++)
+    assert_close (g_ascii_strtod (f[i], NULL), expected[i]);
+}
+
+static void
+check_curve (const QfMetrics *m, char **f)
+{
+  double precision[QF_N_RECALLS], score[QF_N_RECALLS];
+
+  g_assert_cmpuint (g_strv_length (f), ==, 3 + 2 * 11);
+  g_assert_true (
+      qf_metrics_get_curve (m, atoi (f[1]), atoi (f[2]), precision, score));
+  for (int i = 0; i < 11; i++) {
+    assert_close (precision[i * 10], g_ascii_strtod (f[3 + i], NULL));
+    assert_close (score[i * 10], g_ascii_strtod (f[14 + i], NULL));
+  }
+}
+
+/* A line of what is expected; its form is in tests/golden/metrics.py. */
+static void
 check_line (const QfMetrics *m, char **f)
 {
+  gboolean all = strcmp (f[0], "all") == 0 || strcmp (f[1], "all") == 0;
+  guint n = g_strv_length (f);
   QfScores s;
 
-  if (strcmp (f[0], "all") == 0) {
-    qf_metrics_get (m, &s);
-    assert_close (s.best_f1, g_ascii_strtod (f[3], NULL));
-    assert_close (s.best_f1_score, g_ascii_strtod (f[4], NULL));
-    assert_close (s.ap50, g_ascii_strtod (f[1], NULL));
-    assert_close (s.ap, g_ascii_strtod (f[2], NULL));
-  } else {
-    qf_metrics_get_label (m, (int) g_ascii_strtoll (f[1], NULL, 10), &s);
-    assert_close (s.ap50, g_ascii_strtod (f[2], NULL));
-    assert_close (s.ap, g_ascii_strtod (f[3], NULL));
+  if (strcmp (f[0], "curve") == 0) {
+    check_curve (m, f);
+    return;
   }
+  if (all)
+    qf_metrics_get (m, &s);
+  else
+    qf_metrics_get_label (m, atoi (f[1]), &s);
+  if (strcmp (f[0], "size") == 0) {
+    const QfSizeScores *z = &s.size[atoi (f[2])];
+
+    g_assert_cmpuint (n, ==, 8);
+    assert_fields (
+        f + 3, (double[]){ z->n_truth, z->ap50, z->ap75, z->ap, z->ar }, 5);
+    return;
+  }
+  g_assert_cmpuint (n, ==, strcmp (f[0], "all") ? 8 : 9);
+  assert_fields (f + (strcmp (f[0], "all") ? 2 : 1),
+      (double[]){ s.ap50, s.ap75, s.ap, s.ar1, s.ar10, s.ar, s.best_f1,
+          s.best_f1_score },
+      strcmp (f[0], "all") ? 6 : 8);
+}
+
+static void
+append_box (GArray *boxes, char **f, gboolean is_truth)
+{
+  double last = g_ascii_strtod (f[6], NULL);
+  QfBox box = { .x = (float) g_ascii_strtod (f[2], NULL),
+    .y = (float) g_ascii_strtod (f[3], NULL),
+    .w = (float) g_ascii_strtod (f[4], NULL),
+    .h = (float) g_ascii_strtod (f[5], NULL),
+    .score = is_truth ? 1 : (float) last,
+    .label = atoi (f[1]),
+    .ignore = is_truth && last != 0 };
+
+  g_array_append_val (boxes, box);
 }
 
 /* tests/golden/metrics.txt, made by metrics.py there. */
@@ -55,17 +104,7 @@ test_golden (void)
     if (!f[0])
       continue;
     if (strcmp (f[0], "t") == 0 || strcmp (f[0], "d") == 0) {
-      gboolean is_truth = *f[0] == 't';
-      double last = g_ascii_strtod (f[6], NULL);
-      QfBox box = { .x = (float) g_ascii_strtod (f[2], NULL),
-        .y = (float) g_ascii_strtod (f[3], NULL),
-        .w = (float) g_ascii_strtod (f[4], NULL),
-        .h = (float) g_ascii_strtod (f[5], NULL),
-        .score = is_truth ? 1 : (float) last,
-        .label = (int) g_ascii_strtoll (f[1], NULL, 10),
-        .ignore = is_truth && last != 0 };
-
-      g_array_append_val (is_truth ? truth : found, box);
+      append_box (*f[0] == 't' ? truth : found, f, *f[0] == 't');
       continue;
     }
     if (open)
@@ -77,13 +116,13 @@ test_golden (void)
     open = strcmp (f[0], "picture") == 0;
     if (strcmp (f[0], "case") == 0) {
       g_clear_pointer (&m, qf_metrics_free);
-      m = qf_metrics_new ((int) g_ascii_strtoll (f[1], NULL, 10));
+      m = qf_metrics_new (atoi (f[1]));
     } else if (!open) {
       check_line (m, f);
       checked++;
     }
   }
-  g_assert_cmpint (checked, ==, 9);
+  g_assert_cmpint (checked, ==, 80);
 }
 
 /* Three right, one wrong between them, one missed: worked by hand. */
@@ -106,6 +145,10 @@ test_by_hand (void)
   g_assert_cmpfloat_with_epsilon (s.ap, s.ap50, 1e-12);
   g_assert_cmpfloat_with_epsilon (s.best_f1, 6.0 / 8, 1e-12);
   g_assert_cmpfloat (s.best_f1_score, ==, 0.5f);
+  g_assert_cmpfloat_with_epsilon (s.best_f1_precision, 3.0 / 4, 1e-12);
+  g_assert_cmpfloat_with_epsilon (s.best_f1_recall, 3.0 / 4, 1e-12);
+  g_assert_cmpfloat_with_epsilon (s.ar, 3.0 / 4, 1e-12);
+  g_assert_cmpfloat_with_epsilon (s.ar1, 1.0 / 4, 1e-12);
   g_assert_cmpint (s.n_pictures, ==, 1);
   g_assert_cmpint (s.n_truth, ==, 4);
   g_assert_cmpint (s.n_detections, ==, 4);
@@ -168,6 +211,52 @@ test_ignored (void)
   g_assert_cmpint (s.n_truth, ==, 1);
 }
 
+/* A small detection inside a large region to be ignored is forgiven, though
+ * their intersection over union is small; one that is mostly outside is not. */
+static void
+test_region (void)
+{
+  const QfBox truth[] = { { 0, 0, 100, 100, 1, 0, 0, TRUE },
+    { 200, 0, 10, 10, 1, 0, 0, FALSE } };
+  const QfBox found[] = { { 40, 40, 10, 10, 0.9f, 0, 0, FALSE },
+    { 96, 0, 10, 10, 0.8f, 0, 0, FALSE },
+    { 200, 0, 10, 10, 0.7f, 0, 0, FALSE } };
+  g_autoptr (QfMetrics) m = qf_metrics_new (1);
+  QfScores s;
+
+  qf_metrics_add (m, found, 3, truth, 2);
+  qf_metrics_get (m, &s);
+  g_assert_cmpfloat_with_epsilon (s.ap50, 0.5, 1e-12);
+  g_assert_cmpfloat_with_epsilon (s.best_f1, 2.0 / 3, 1e-12);
+}
+
+/* The mean over labels that have truth, and none where there is none. */
+static void
+test_curve (void)
+{
+  const QfBox truth[] = { { 0, 0, 10, 10, 1, 0, 0, FALSE },
+    { 0, 0, 10, 10, 1, 1, 0, FALSE }, { 50, 0, 10, 10, 1, 1, 0, FALSE } };
+  const QfBox found[] = { { 0, 0, 10, 10, 0.75f, 0, 0, FALSE },
+    { 0, 0, 10, 10, 0.5f, 1, 0, FALSE } };
+  g_autoptr (QfMetrics) m = qf_metrics_new (3);
+  double precision[QF_N_RECALLS], score[QF_N_RECALLS];
+
+  g_assert_false (qf_metrics_get_curve (m, -1, 0, precision, score));
+  qf_metrics_add (m, found, 2, truth, 3);
+  g_assert_false (qf_metrics_get_curve (m, 2, 0, precision, score));
+  g_assert_true (qf_metrics_get_curve (m, 1, 9, precision, score));
+  assert_close (precision[50], 1);
+  assert_close (score[50], 0.5);
+  assert_close (precision[51], 0);
+  assert_close (score[51], 0);
+  g_assert_true (qf_metrics_get_curve (m, -1, 0, precision, score));
+  assert_close (precision[50], 1);
+  assert_close (precision[51], 0.5);
+  assert_close (score[0], NAN);
+  g_assert_true (qf_metrics_get_curve (m, 0, 0, precision, NULL));
+  assert_close (precision[100], 1);
+}
+
 static void
 test_actions (void)
 {
@@ -203,6 +292,8 @@ main (int argc, char **argv)
   g_test_add_func ("/metrics/by-hand", test_by_hand);
   g_test_add_func ("/metrics/edges", test_edges);
   g_test_add_func ("/metrics/ignored", test_ignored);
+  g_test_add_func ("/metrics/region", test_region);
+  g_test_add_func ("/metrics/curve", test_curve);
   g_test_add_func ("/metrics/actions", test_actions);
   return g_test_run ();
 }
