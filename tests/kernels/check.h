@@ -18,6 +18,9 @@ void *check_alloc (QfRng *rng, size_t size);
 /** 0 where a guard was overwritten (printed). Frees. */
 int check_free (void *p, const char *what);
 
+/** How many of @n random cases to try: at least 1, fewer under an emulator. */
+int check_rounds (int n);
+
 /** In @lo … @hi. */
 int check_int (QfRng *rng, int lo, int hi);
 

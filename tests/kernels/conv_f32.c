@@ -89,7 +89,7 @@ check_shape (const QfKernels *k, QfRng *rng, const QfConvShape *s)
 int
 check_conv_f32 (const QfKernels *k, QfRng *rng)
 {
-  for (int i = 0; i < 200; i++) {
+  for (int i = 0, n_rounds = check_rounds (200); i < n_rounds; i++) {
     QfConvShape s = check_shape_random (rng, i % 4);
 
     if (!check_shape (k, rng, &s))

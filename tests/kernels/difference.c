@@ -70,7 +70,7 @@ check_difference (const QfKernels *k, QfRng *rng)
   static const int thresholds[] = { 0, 1, 8, 60, 127, 128, 254, 255 };
   static const int gains[] = { 1, 2, 3, 7, 128, 129, 255 };
 
-  for (int i = 0; i < 1000; i++) {
+  for (int i = 0, n_rounds = check_rounds (1000); i < n_rounds; i++) {
     QfDifferencePlane planes[4];
     QfDifference d = { i < 300 ? i / 3 + 1 : check_int (rng, 1, 300),
       check_int (rng, 1, 7), thresholds[i % 8], check_int (rng, 1, 4), planes };

@@ -23,7 +23,7 @@ random_scale (QfRng *rng)
 int
 check_add_u8 (const QfKernels *k, QfRng *rng)
 {
-  for (int i = 0; i < 300; i++) {
+  for (int i = 0, n_rounds = check_rounds (300); i < n_rounds; i++) {
     size_t n = (size_t) check_int (rng, 1, 300);
     uint8_t *a = check_alloc (rng, n), *b = check_alloc (rng, n);
     uint8_t *y = check_alloc (rng, n);
@@ -54,7 +54,7 @@ check_add_u8 (const QfKernels *k, QfRng *rng)
 int
 check_lookup_u8 (const QfKernels *k, QfRng *rng)
 {
-  for (int i = 0; i < 100; i++) {
+  for (int i = 0, n_rounds = check_rounds (100); i < n_rounds; i++) {
     size_t n = (size_t) check_int (rng, 1, 400);
     uint8_t *x = check_alloc (rng, n), *y = check_alloc (rng, n), table[256];
     int ok = 1;
@@ -79,7 +79,7 @@ check_quantize_f32_u8 (const QfKernels *k, QfRng *rng)
   static const float odd[] = { INFINITY, -INFINITY, NAN, 1e30f, -1e30f, 0.0f,
     -0.0f, 8388609.0f, 0.5f, -0.5f, 1.5f, 2.5f, 4194303.5f };
 
-  for (int i = 0; i < 200; i++) {
+  for (int i = 0, n_rounds = check_rounds (200); i < n_rounds; i++) {
     size_t n = (size_t) check_int (rng, 1, 300);
     float *x = check_alloc (rng, n * 4);
     uint8_t *y = check_alloc (rng, n);
@@ -109,7 +109,7 @@ check_quantize_f32_u8 (const QfKernels *k, QfRng *rng)
 int
 check_dequantize_u8_f32 (const QfKernels *k, QfRng *rng)
 {
-  for (int i = 0; i < 100; i++) {
+  for (int i = 0, n_rounds = check_rounds (100); i < n_rounds; i++) {
     size_t n = (size_t) check_int (rng, 1, 300);
     uint8_t *x = check_alloc (rng, n);
     float *y = check_alloc (rng, n * 4), scale = random_scale (rng);
@@ -143,7 +143,7 @@ random_floats (QfRng *rng, float *p, size_t n)
 int
 check_add_f32 (const QfKernels *k, QfRng *rng)
 {
-  for (int i = 0; i < 100; i++) {
+  for (int i = 0, n_rounds = check_rounds (100); i < n_rounds; i++) {
     size_t n = (size_t) check_int (rng, 1, 200);
     float *a = check_alloc (rng, n * 4), *b = check_alloc (rng, n * 4);
     float *y = check_alloc (rng, n * 4);
@@ -165,7 +165,7 @@ check_add_f32 (const QfKernels *k, QfRng *rng)
 int
 check_affine_f32 (const QfKernels *k, QfRng *rng)
 {
-  for (int i = 0; i < 200; i++) {
+  for (int i = 0, n_rounds = check_rounds (200); i < n_rounds; i++) {
     int pixels = check_int (rng, 1, 20), channels = check_int (rng, 1, 40);
     size_t n = (size_t) pixels * channels, row = (size_t) channels * 4;
     float *x = check_alloc (rng, n * 4), *y = check_alloc (rng, n * 4);
@@ -201,7 +201,7 @@ check_sigmoid_f32 (const QfKernels *k, QfRng *rng)
   x[1] = 1000;
   x[2] = -1000;
   k->sigmoid_f32 (x, y, 100);
-  for (int i = 0; i < 100; i++) {
+  for (int i = 0, n_rounds = check_rounds (100); i < n_rounds; i++) {
     double want = 1 / (1 + exp (-(double) x[i]));
 
     if (fabs (y[i] - want) > 1e-6)

@@ -8,7 +8,7 @@ check_luma_rgb_u8 (const QfKernels *k, QfRng *rng)
   static const uint8_t places[][4] = { { 3, 0, 1, 2 }, { 3, 2, 1, 0 },
     { 4, 0, 1, 2 }, { 4, 2, 1, 0 }, { 4, 1, 2, 3 }, { 4, 3, 2, 1 } };
 
-  for (int i = 0; i < 1200; i++) {
+  for (int i = 0, n_rounds = check_rounds (1200); i < n_rounds; i++) {
     const uint8_t *at = places[i % 6];
     int n = i < 600 ? i / 6 : check_int (rng, 0, 300), ok = 1;
     size_t bytes = (size_t) n * at[0];
@@ -71,7 +71,7 @@ check_words (const QfKernels *k, QfRng *rng, int n)
 int
 check_luma_bytes (const QfKernels *k, QfRng *rng)
 {
-  for (int i = 0; i < 400; i++) {
+  for (int i = 0, n_rounds = check_rounds (400); i < n_rounds; i++) {
     int n = i < 200 ? i : check_int (rng, 0, 3000);
 
     if (!check_full (k, rng, n) || !check_words (k, rng, n))

@@ -1,7 +1,8 @@
 /* Every kernel of one tier against naive references, tolerance 0.
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Usage: test-kernels TIER [SEED], or test-kernels TIER --bench [PART],
+ * Usage: test-kernels TIER [SEED [DIVISOR]], where of the random cases one in
+ * DIVISOR is tried (emulators are slow), or test-kernels TIER --bench [PART],
  * which times convolutions (with PART in their names). The list of kernels is
  * the library's own: a kernel without a check does not compile here. */
 #include "check.h"
@@ -126,6 +127,18 @@ check_free (void *ptr, const char *what)
   return ok;
 }
 
+static int divisor = 1, rounds_run, rounds_all;
+
+int
+check_rounds (int n)
+{
+  int run = n / divisor > 0 ? n / divisor : 1;
+
+  rounds_run += run;
+  rounds_all += n;
+  return run;
+}
+
 int
 check_int (QfRng *rng, int lo, int hi)
 {
@@ -187,6 +200,10 @@ main (int argc, char **argv)
     bench (k, &rng, argc > 3 ? argv[3] : "");
     return 0;
   }
+  if (argc > 3 && (divisor = atoi (argv[3])) < 1) {
+    fprintf (stderr, "%s: the divisor is a number from 1\n", argv[3]);
+    return 2;
+  }
   printf ("1..%d\n# tier %s, seed %llu\n", N_CHECKS, k->name,
       (unsigned long long) seed);
   for (int i = 0; i < N_CHECKS; i++) {
@@ -200,5 +217,6 @@ main (int argc, char **argv)
     printf ("%sok %d - %s%s\n", ok ? "" : "not ", i + 1, checks[i].name,
         seen ? " (with the kernels above)" : "");
   }
+  printf ("# %d of %d random cases\n", rounds_run, rounds_all);
   return failed != 0;
 }

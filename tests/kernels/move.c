@@ -5,7 +5,7 @@
 int
 check_transpose (const QfKernels *k, QfRng *rng)
 {
-  for (int i = 0; i < 200; i++) {
+  for (int i = 0, n_rounds = check_rounds (200); i < n_rounds; i++) {
     size_t size = i % 2 ? 1 : 4;
     int rows = check_int (rng, 1, 40), cols = check_int (rng, 1, 300);
     size_t n = (size_t) rows * cols * size;
@@ -30,7 +30,7 @@ check_transpose (const QfKernels *k, QfRng *rng)
 int
 check_resize_nearest (const QfKernels *k, QfRng *rng)
 {
-  for (int i = 0; i < 200; i++) {
+  for (int i = 0, n_rounds = check_rounds (200); i < n_rounds; i++) {
     size_t size = i % 2 ? 1 : 4;
     int h = check_int (rng, 1, 9), w = check_int (rng, 1, 9);
     int c = check_int (rng, 1, 20);

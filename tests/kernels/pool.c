@@ -28,7 +28,7 @@ naive_max (const QfConvShape *s, const uint8_t *u, const float *f, int oy,
 static int
 check_max (const QfKernels *k, QfRng *rng, int is_float)
 {
-  for (int i = 0; i < 200; i++) {
+  for (int i = 0, n_rounds = check_rounds (200); i < n_rounds; i++) {
     QfConvShape s = check_shape_random (rng, 2);
     size_t n_x = (size_t) s.in_h * s.in_w * s.in_c;
     size_t row = (size_t) s.out_w * s.in_c, n_y = row * s.out_h, at = 0;
@@ -80,7 +80,7 @@ check_max_pool_f32 (const QfKernels *k, QfRng *rng)
 int
 check_sum_u8_s32 (const QfKernels *k, QfRng *rng)
 {
-  for (int i = 0; i < 100; i++) {
+  for (int i = 0, n_rounds = check_rounds (100); i < n_rounds; i++) {
     int pixels = check_int (rng, 1, 300), channels = check_int (rng, 1, 70);
     size_t n = (size_t) pixels * channels;
     uint8_t *x = check_alloc (rng, n);
@@ -106,7 +106,7 @@ check_sum_u8_s32 (const QfKernels *k, QfRng *rng)
 int
 check_mean_f32 (const QfKernels *k, QfRng *rng)
 {
-  for (int i = 0; i < 100; i++) {
+  for (int i = 0, n_rounds = check_rounds (100); i < n_rounds; i++) {
     int pixels = check_int (rng, 1, 300), channels = check_int (rng, 1, 40);
     size_t n = (size_t) pixels * channels;
     float *x = check_alloc (rng, n * 4);

@@ -74,7 +74,7 @@ check_one (const QfKernels *k, QfRng *rng, int pixels, int channels)
 int
 check_requant (const QfKernels *k, QfRng *rng)
 {
-  for (int i = 0; i < 500; i++)
+  for (int i = 0, n_rounds = check_rounds (500); i < n_rounds; i++)
     if (!check_one (k, rng, check_int (rng, 1, 40), check_int (rng, 1, 70)))
       return 0;
   return 1;

@@ -131,11 +131,13 @@ check_scale (const QfKernels *k, QfRng *rng)
 {
   enum
   {
-    N_SUMS = sizeof sums / sizeof sums[0]
+    N_SUMS = sizeof sums / sizeof sums[0],
+    N_CASES = 6 * N_SUMS * N_SUMS
   };
 
-  for (int i = 0; i < 6 * N_SUMS * N_SUMS; i++) {
-    int sum_x = sums[i % N_SUMS], sum_y = sums[i / N_SUMS % N_SUMS];
+  for (int i = 0, n_rounds = check_rounds (N_CASES); i < n_rounds; i++) {
+    int at = (int) ((int64_t) i * N_CASES / n_rounds);
+    int sum_x = sums[at % N_SUMS], sum_y = sums[at / N_SUMS % N_SUMS];
     QfScale s;
     int ok;
 
