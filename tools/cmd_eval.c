@@ -2,16 +2,14 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tool.h"
 
-#include <math.h>
-#include <string.h>
-
 #include "clips.h"
+#include "eval-report.h"
 #include "gstqfmeta.h"
 #include "pipeline.h"
 #include "qfuse.h"
 
-static char *frames;
-static int every = 1, threads;
+static char *frames, *picture;
+static int every = 1, threads, max_detections = 100;
 static double threshold = 0.01;
 static gboolean json;
 static ClipOptions clip_options;
@@ -25,6 +23,14 @@ static const GOptionEntry entries[] = {
       "Of these every N-th (default 1)", "N" },
   { "threshold", 't', 0, G_OPTION_ARG_DOUBLE, &threshold,
       "Least score of a detection (default 0.01)", "SCORE" },
+  { "max-detections", 0, 0, G_OPTION_ARG_INT, &max_detections,
+      "Most detections of a picture, all classes together (default 100); 0: no "
+      "limit. Of each class 100 count",
+      "N" },
+  { "picture", 'p', 0, G_OPTION_ARG_FILENAME, &picture,
+      "Draw precision over recall, or for actions the confusion matrix, into "
+      "this file",
+      "FILE.png" },
   { "threads", 0, 0, G_OPTION_ARG_INT, &threads,
       "Worker threads (default 0: as many as the processor allows)", "N" },
   { "json", 0, 0, G_OPTION_ARG_NONE, &json, "Print one JSON object", NULL },
@@ -35,13 +41,21 @@ static const ToolOptions options = {
   .command = "eval",
   .arguments = "MODEL CLIP…",
   .summary =
-      "Measures a network against clips with ground truth: for boxes COCO's "
-      "AP50, AP (mean over IoU 0.50 to\n0.95) and the best F1 with its score, "
-      "for actions accuracy and confusion.\n\n" CLIPS_HELP,
+      "Measures a network against clips with ground truth, with the figures "
+      "of COCO's tools.\n\n"
+      "For boxes: average precision at IoU 0.5 and 0.75 (AP50, AP75) and as "
+      "the mean over IoU 0.50, 0.55 … 0.95\n(AP), the largest recall as the "
+      "same mean (AR), all for each class and for small (area to 32² pixels "
+      "of\nthe frame), medium (to 96²) and large boxes; and the best F1 at "
+      "IoU 0.5 with the score that reaches it.\nA class without truth counts "
+      "in no mean. Boxes to be ignored are COCO's crowds: a detection that "
+      "lies\ninside by the IoU's share counts neither way.\n"
+      "For actions: accuracy, recall and precision of each class, and the "
+      "confusion matrix.\n\n" CLIPS_HELP,
   .examples =
       "  qfuse eval models/pedestrian.onnx vtest.avi --truth gt.txt --frames "
       "501-795\n"
-      "  qfuse eval --json model.onnx clips/\n"
+      "  qfuse eval --picture curve.png --json model.onnx clips/\n"
       "  qfuse eval fall.onnx @test-clips.txt",
   .entries = entries,
 };
@@ -150,7 +164,8 @@ on_progress (gpointer data, char *note, gsize size)
       gst_element_query_duration (e->pipeline, GST_FORMAT_TIME, &duration) &&
       duration > 0)
     done = (double) position / (double) duration;
-  g_snprintf (note, size, "clip %d of %d", e->clip + 1, e->n_clips);
+  g_snprintf (note, size, "clip %d of %d, %" G_GUINT64_FORMAT " pictures",
+      e->clip + 1, e->n_clips, e->n_pictures);
   return (e->clip + done) / e->n_clips;
 }
 
@@ -183,8 +198,8 @@ eval_clip (Eval *e, const Clip *clip, const char *model_path, GError **error)
   e->detect = gst_element_factory_make ("qfusedetect", "detect");
   sink = gst_element_factory_make ("fakesink", NULL);
   g_object_set (e->detect, "model-file", model_path, "threshold",
-      (gfloat) threshold, "max-detections", 100u, "threads", (guint) threads,
-      NULL);
+      (gfloat) threshold, "max-detections", (guint) max_detections, "threads",
+      (guint) threads, NULL);
   g_object_set (sink, "sync", FALSE, NULL);
   e->running = TRUE;
   gst_bin_add_many (GST_BIN (e->pipeline), source, e->detect, sink, NULL);
@@ -198,105 +213,6 @@ eval_clip (Eval *e, const Clip *clip, const char *model_path, GError **error)
   done = pipeline_run (e->pipeline, &watch, error);
   gst_object_unref (e->pipeline);
   return done;
-}
-
-static const char *
-label_name (const Eval *e, int i, char buffer[16])
-{
-  const char *name = qf_model_label (e->model, i);
-
-  if (name)
-    return name;
-  g_snprintf (buffer, 16, "%d", i);
-  return buffer;
-}
-
-static void
-print_text (const Eval *e, const QfScores *all)
-{
-  char number[16];
-
-  if (e->actions) {
-    g_print ("accuracy %.4f  (%d pictures)\n", all->accuracy, all->n_pictures);
-    for (int t = 0; t < e->n_labels; t++) {
-      g_print ("  %-16s", label_name (e, t, number));
-      for (int s = 0; s < e->n_labels; s++)
-        g_print (" %6d", qf_metrics_confusion (e->metrics, t, s));
-      g_print ("\n");
-    }
-    return;
-  }
-  g_print ("AP50 %.4f  AP %.4f  best F1 %.4f at score %.3f  (%d pictures, %d "
-           "boxes, %d detections)\n",
-      all->ap50, all->ap, all->best_f1, all->best_f1_score, all->n_pictures,
-      all->n_truth, all->n_detections);
-  for (int i = 0; e->n_labels > 1 && i < e->n_labels; i++) {
-    QfScores s;
-
-    qf_metrics_get_label (e->metrics, i, &s);
-    g_print ("  %-16s AP50 %.4f  AP %.4f  best F1 %.4f  (%d boxes, %d "
-             "detections)\n",
-        label_name (e, i, number), s.ap50, s.ap, s.best_f1, s.n_truth,
-        s.n_detections);
-  }
-}
-
-static void
-add_scores (JsonBuilder *b, const Eval *e, const QfScores *s)
-{
-  if (e->actions) {
-    tool_json_number (b, "accuracy", s->accuracy);
-  } else {
-    tool_json_number (b, "ap50", s->ap50);
-    tool_json_number (b, "ap", s->ap);
-    tool_json_number (b, "best_f1", s->best_f1);
-    tool_json_number (b, "best_f1_score", s->best_f1_score);
-    tool_json_int (b, "truth", s->n_truth);
-    tool_json_int (b, "detections", s->n_detections);
-  }
-}
-
-static void
-add_confusion (JsonBuilder *b, const Eval *e)
-{
-  json_builder_set_member_name (b, "confusion");
-  json_builder_begin_array (b);
-  for (int t = 0; t < e->n_labels; t++) {
-    json_builder_begin_array (b);
-    for (int s = 0; s < e->n_labels; s++)
-      json_builder_add_int_value (b, qf_metrics_confusion (e->metrics, t, s));
-    json_builder_end_array (b);
-  }
-  json_builder_end_array (b);
-}
-
-static void
-print_object (const Eval *e, const QfScores *all, const char *model_path)
-{
-  g_autoptr (JsonBuilder) b = json_builder_new ();
-  char number[16];
-
-  json_builder_begin_object (b);
-  tool_json_string (b, "model", model_path);
-  tool_json_int (b, "clips", e->n_clips);
-  tool_json_int (b, "pictures", all->n_pictures);
-  add_scores (b, e, all);
-  json_builder_set_member_name (b, "per_class");
-  json_builder_begin_object (b);
-  for (int i = 0; i < e->n_labels; i++) {
-    QfScores s;
-
-    qf_metrics_get_label (e->metrics, i, &s);
-    json_builder_set_member_name (b, label_name (e, i, number));
-    json_builder_begin_object (b);
-    add_scores (b, e, &s);
-    json_builder_end_object (b);
-  }
-  json_builder_end_object (b);
-  if (e->actions)
-    add_confusion (b, e);
-  json_builder_end_object (b);
-  tool_print_json (b);
 }
 
 static gboolean
@@ -324,6 +240,26 @@ eval_clips (
   return TRUE;
 }
 
+static int
+report (const Eval *e, const char *model_path)
+{
+  const EvalReport r = { model_path, e->model, e->metrics, e->n_labels,
+    e->n_clips, e->actions };
+  GError *error = NULL;
+
+  if (e->n_unknown > 0)
+    g_printerr ("qfuse: %" G_GUINT64_FORMAT " tags name classes that the "
+                "model does not know and do not count\n",
+        e->n_unknown);
+  if (json)
+    eval_print_json (&r);
+  else
+    eval_print_text (&r);
+  if (picture && !eval_draw (&r, picture, &error))
+    return tool_fail_error (error);
+  return TOOL_DONE;
+}
+
 int
 cmd_eval (int argc, char **argv)
 {
@@ -332,7 +268,6 @@ cmd_eval (int argc, char **argv)
   Eval e = { 0 };
   g_autoptr (GPtrArray) clips = NULL;
   GError *error = NULL;
-  QfScores all;
   int status;
 
   o.more = clip_group;
@@ -340,28 +275,21 @@ cmd_eval (int argc, char **argv)
     return status;
   if (argc < 3)
     return tool_usage ("eval", "it takes a model and clips");
-  if (every < 1 || threads < 0 || !(threshold >= 0 && threshold <= 1))
+  if (every < 1 || threads < 0 || max_detections < 0 ||
+      !(threshold >= 0 && threshold <= 1))
     return tool_usage ("eval",
-        "--every is ≥ 1, --threads ≥ 0, --threshold a "
+        "--every is ≥ 1, --threads and --max-detections ≥ 0, --threshold a "
         "score from 0 to 1");
   if (!tool_parse_frames (frames, &e.first, &e.last, &error) ||
       !(clips = clips_find (argv + 2, &clip_options, &error)))
     return tool_usage_or_fail ("eval", error);
+  if (picture && !tool_check_output (picture, &error))
+    return tool_fail_error (error);
   e.model = qf_model_load (argv[1], &error);
-  if (!e.model || !eval_clips (&e, clips, argv[1], &error)) {
+  if (!e.model || !eval_clips (&e, clips, argv[1], &error))
     status = tool_fail_error (error);
-  } else {
-    qf_metrics_get (e.metrics, &all);
-    if (e.n_unknown > 0)
-      g_printerr ("qfuse: %" G_GUINT64_FORMAT " tags name classes that the "
-                  "model does not know and do not count\n",
-          e.n_unknown);
-    if (json)
-      print_object (&e, &all, argv[1]);
-    else
-      print_text (&e, &all);
-    status = TOOL_DONE;
-  }
+  else
+    status = report (&e, argv[1]);
   g_clear_pointer (&e.metrics, qf_metrics_free);
   g_clear_pointer (&e.truth, g_array_unref);
   g_clear_pointer (&e.found, g_array_unref);

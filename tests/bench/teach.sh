@@ -39,7 +39,9 @@ for planes in "$@"; do
     end=$(date +%s)
     "$build/tools/qfuse" eval "$model" "$clip" --truth "$truth" \
       --frames "$eval" --json > "$out/eval.json"
-    figure() { sed -n "s/.*\"$1\" *: *\([0-9.]*\).*/\1/p" "$out/eval.json" | head -n 1; }
+    figure() { # the first: of all classes and sizes
+      grep -o "\"$1\" *: *[0-9.]*" "$out/eval.json" | head -n 1 | sed 's/.*: *//'
+    }
     printf '%-20s %5s %8s %8s %8s %8s\n' "$planes" "$seed" "$((end - start))" \
       "$(figure ap50)" "$(figure ap)" "$(figure best_f1)"
   done

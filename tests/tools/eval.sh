@@ -37,11 +37,55 @@ for clips in @list.txt clips; do
   has "$out" "best F1 0.5000"
 done
 
+# By size: the squares are small, 16x16; a quarter off is IoU 0.6.
+run 0 eval model.onnx square.mkv --truth quarter.txt --json
+for want in ap50=1.0 ap75=0.0 best_f1_precision=1.0 best_f1_recall=1.0 \
+  size.small.truth=32 size.small.ap50=1.0 size.medium.truth=0 size.medium.ap=null \
+  per_class.square.size.small.ap50=1.0; do
+  $helper json "$out" "\$.${want%=*}" "${want#*=}" || fail "$want"
+done
+run 0 eval model.onnx square.mkv --truth quarter.txt
+has "$out" "all                 32  1.0000  0.0000  0.3000  0.3000  1.0000       -"
+has "$out" "small  to 32x32       32  1.0000  0.0000  0.3000  0.3000"
+has "$out" "medium to 96x96        0       -"
+
+# Pictures: PNG of the size that is drawn, and not the same for other figures.
+run 0 eval model.onnx square.mkv --truth quarter.txt --picture quarter.png
+run 0 eval model.onnx square.mkv --truth quarter.txt -p again.png
+run 0 eval model.onnx square.mkv --truth half.txt --picture half.png
+is_png() {
+  [ "$(od -An -tx1 -N8 "$1" | tr -d ' ')" = 89504e470d0a1a0a ] || fail "$1 is no PNG"
+}
+is_png quarter.png
+is_png half.png
+cmp -s quarter.png again.png || fail "the same figures, another picture"
+cmp -s quarter.png half.png && fail "other figures, the same picture"
+run 1 eval model.onnx square.mkv --picture no/such/folder.png
+has "$err" "no/such"
+[ -s "$out" ] && fail "measured before it found that it cannot write"
+run 2 eval model.onnx square.mkv --max-detections -1
+
+# Actions: the square is in the upper half of the picture half of the time.
+$helper halves halves.onnx || exit 1
+printf 'square.mkv\tupper\nalone.mkv\tlower\n' >actions.txt
+cp square.mkv alone.mkv
+run 0 eval halves.onnx square.mkv --action upper --picture actions.png
+has "$out" "accuracy 0.5000  mean over classes 0.5000  (32 pictures)"
+has "$out" "upper                32  0.5000  1.0000  0.6667         16         16          0"
+has "$out" "lower                 0       -"
+is_png actions.png
+run 0 eval halves.onnx @actions.txt --frames 1-8 --json
+for want in pictures=16 accuracy=0.5 mean_accuracy=0.5 'confusion[0][0]=8' \
+  'confusion[1][0]=8' 'confusion[1][1]=0' 'said_none[1]=0' \
+  per_class.upper.accuracy=1.0 per_class.upper.precision=0.5 \
+  per_class.lower.accuracy=0.0 per_class.lower.pictures=8; do
+  $helper json "$out" "\$.${want%=*}" "${want#*=}" || fail "$want"
+done
+
 run 1 eval model.onnx square.mkv --frames 33-
 has "$err" "no frame"
 run 2 eval model.onnx square.mkv --frames 9-5
 run 2 eval model.onnx clips --truth square.txt
-cp square.mkv alone.mkv
 run 1 eval model.onnx alone.mkv
 has "$err" "alone.txt"
 finish

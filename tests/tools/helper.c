@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
  *   helper model OUT [PLANES]    finds white squares on a grid of 16 pixels
+ *   helper halves OUT            says in which half, upper or lower, more is lit
  *   helper square OUT FRAMES     64x64, a white square goes along the grid,
  * lossless helper truth OUT FRAMES DX   its boxes as MOT text, moved by DX
  * pixels helper clip OUT VIDEO AUDIO  a clip with sound, pictures at odd times
@@ -62,8 +63,28 @@ add_cells (QfGraph *g, int x, const char *name, int channels, float w, float b)
   g_array_append_val (g->outputs, conv->out);
 }
 
+/* The mean of the upper and of the lower half of the picture. */
+static void
+add_halves (QfGraph *g, int x)
+{
+  g_autofree float *weights = g_new0 (float, 2 * SIDE * SIDE);
+  const gint64 w_dims[] = { 2, 1, SIDE, SIDE }, b_dims[] = { 2 };
+  const float bias[2] = { 0 };
+  QfNode *conv;
+  int in[3] = { x };
+
+  for (int i = 0; i < SIDE * SIDE / 2; i++)
+    weights[i] = weights[2 * SIDE * SIDE - 1 - i] = 2.0f / (SIDE * SIDE);
+  in[1] = qf_graph_add_constant (g, "w", QF_F32, 4, w_dims, weights);
+  in[2] = qf_graph_add_constant (g, "b", QF_F32, 1, b_dims, bias);
+  conv = qf_graph_add_node (g, QF_OP_CONV, "logits", 3, in);
+  conv->win.kernel[0] = conv->win.kernel[1] = SIDE;
+  conv->win.stride[0] = conv->win.stride[1] = SIDE;
+  g_array_append_val (g->outputs, conv->out);
+}
+
 static int
-make_model (const char *path, const char *planes)
+make_model (const char *path, const char *planes, gboolean halves)
 {
   QfGraph *g = qf_graph_new ();
   const gint64 dims[] = { 1, 1, SIDE, SIDE };
@@ -79,18 +100,23 @@ make_model (const char *path, const char *planes)
   in[1] = qf_graph_add_constant (g, "scale", QF_F32, 0, NULL, &scale);
   in[2] = qf_graph_add_constant (g, "zero", QF_U8, 0, NULL, &zero);
   real = qf_graph_add_node (g, QF_OP_DEQUANTIZE, "real", 3, in);
-  // logit 0.2 · (mean − 180): white 235 → 11, border 128 → −10, black 16 → −33
-  add_cells (g, real->out, "cls_16", 1, 0.2f / (CELL * CELL), -36);
-  // half a cell to each side
-  add_cells (g, real->out, "box_16", 4, 0, logf (0.5f));
+  if (halves) {
+    add_halves (g, real->out);
+  } else {
+    // logit 0.2 · (mean − 180): white 235 → 11, border 128 → −10, black 16 →
+    // −33
+    add_cells (g, real->out, "cls_16", 1, 0.2f / (CELL * CELL), -36);
+    // half a cell to each side
+    add_cells (g, real->out, "box_16", 4, 0, logf (0.5f));
+  }
   if (!qf_graph_validate (g, &error))
     die ("%s", error->message);
   model = qf_model_new (g);
   qf_model_set (model, "qfuse.version", "1");
   qf_model_set (model, "qfuse.planes", planes);
   qf_model_set (model, "qfuse.fit", "letterbox");
-  qf_model_set (model, "qfuse.head", "fcos");
-  qf_model_set (model, "qfuse.labels", "square");
+  qf_model_set (model, "qfuse.head", halves ? "classify" : "fcos");
+  qf_model_set (model, "qfuse.labels", halves ? "upper\nlower" : "square");
   qf_model_set (model, "qfuse.threshold", "0.5");
   qf_model_set (model, "qfuse.iou", "0.5");
   if (!qf_model_save (model, path, &error))
@@ -460,7 +486,9 @@ main (int argc, char **argv)
 
   gst_init (NULL, NULL);
   if (!strcmp (what, "model") && (argc == 3 || argc == 4))
-    return make_model (argv[2], argc == 4 ? argv[3] : "Y");
+    return make_model (argv[2], argc == 4 ? argv[3] : "Y", FALSE);
+  if (!strcmp (what, "halves") && argc == 3)
+    return make_model (argv[2], "Y", TRUE);
   if (!strcmp (what, "square") && argc == 4)
     return make_clip (argv[2], atoi (argv[3]), TRUE, "avenc_ffv1", NULL);
   if (!strcmp (what, "truth") && argc == 5)
