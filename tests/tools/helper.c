@@ -2,13 +2,12 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
  *   helper model OUT [PLANES]    finds white squares on a grid of 16 pixels
- *   helper halves OUT            says in which half, upper or lower, more is lit
- *   helper square OUT FRAMES     64x64, a white square goes along the grid,
- * lossless helper truth OUT FRAMES DX   its boxes as MOT text, moved by DX
- * pixels helper clip OUT VIDEO AUDIO  a clip with sound, pictures at odd times
+ *   helper halves OUT            says which half is lit more, upper or lower
+ *   helper square OUT FRAMES     64x64, lossless: a white square on that grid
+ *   helper truth OUT FRAMES DX   its boxes as MOT text, moved by DX pixels
+ *   helper clip OUT VIDEO AUDIO  a clip with sound, pictures at odd times
  *   helper compare A B TICK      B keeps A's frames, times and sound
- *   helper json FILE PATH VALUE  FILE is JSON and holds VALUE at PATH
- * (JSONPath)
+ *   helper json FILE PATH VALUE  FILE is JSON, holds VALUE at PATH (JSONPath)
  *
  * clip: VIDEO and AUDIO are launch lines of encoders, MUX follows from OUT;
  * times are irregular and the sound starts 500 ms after the picture. compare:
@@ -331,8 +330,8 @@ on_packet (GstPad *pad, GstPadProbeInfo *info, gpointer data)
   if (!g_strcmp0 (s->kind, "audio") &&
       GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_HEADER))
     return GST_PAD_PROBE_OK;
-  time = (gint64) gst_segment_to_running_time (
-      &s->segment, GST_FORMAT_TIME, GST_BUFFER_DTS_OR_PTS (buffer)); // AVI has no PTS
+  time = (gint64) gst_segment_to_running_time (&s->segment, GST_FORMAT_TIME,
+      GST_BUFFER_DTS_OR_PTS (buffer)); // AVI has no PTS
   g_array_append_val (s->times, time);
   gst_buffer_map (buffer, &map, GST_MAP_READ);
   g_checksum_update (s->bytes, map.data, (gssize) map.size);
