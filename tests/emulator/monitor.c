@@ -528,6 +528,45 @@ unknown_call (uint64_t nr)
   return -ENOSYS;
 }
 
+/* Calls that are answered without being done. */
+static int64_t
+fixed_answer (uint64_t nr)
+{
+  switch (nr) {
+    case SYS_getpid:
+    case SYS_gettid:
+    case SYS_set_tid_address:
+      return 1;
+    case SYS_munmap:
+    case SYS_mprotect:
+    case SYS_madvise:
+    case SYS_rt_sigaction:
+    case SYS_rt_sigprocmask:
+    case SYS_sigaltstack:
+    case SYS_set_robust_list:
+    case SYS_sched_yield:
+    case SYS_fcntl:
+    case SYS_getuid:
+    case SYS_geteuid:
+    case SYS_getgid:
+    case SYS_getegid:
+      return 0;
+    case SYS_access:
+    case SYS_readlink:
+    case SYS_readlinkat:
+      return -ENOENT;
+    case SYS_rseq:
+    case SYS_prlimit64:
+    case SYS_sysinfo:
+      return -ENOSYS;
+    case SYS_clone:
+    case SYS_clone3:
+      return -EAGAIN; /* no second thread */
+    default:
+      return unknown_call (nr);
+  }
+}
+
 int64_t
 monitor_system_call (uint64_t nr, uint64_t a, uint64_t b, uint64_t c,
     uint64_t d, uint64_t e, uint64_t f)
@@ -582,40 +621,11 @@ monitor_system_call (uint64_t nr, uint64_t a, uint64_t b, uint64_t c,
       memset (pc, 0, b);
       *(uint8_t *) pc = 1;
       return 8;
-    case SYS_getpid:
-    case SYS_gettid:
-    case SYS_set_tid_address:
-      return 1;
-    case SYS_munmap:
-    case SYS_mprotect:
-    case SYS_madvise:
-    case SYS_rt_sigaction:
-    case SYS_rt_sigprocmask:
-    case SYS_sigaltstack:
-    case SYS_set_robust_list:
-    case SYS_sched_yield:
-    case SYS_fcntl:
-    case SYS_getuid:
-    case SYS_geteuid:
-    case SYS_getgid:
-    case SYS_getegid:
-      return 0;
-    case SYS_access:
-    case SYS_readlink:
-    case SYS_readlinkat:
-      return -ENOENT;
     case SYS_ioctl: /* TCGETS: the serial port is a terminal, flushed a line */
       if (a > 2 || b != 0x5401)
         return -ENOTTY;
       memset (pc, 0, 36);
       return 0;
-    case SYS_rseq:
-    case SYS_prlimit64:
-    case SYS_sysinfo:
-      return -ENOSYS;
-    case SYS_clone:
-    case SYS_clone3:
-      return -EAGAIN; /* no second thread */
     case SYS_tgkill:
       end_program (128 + c);
       return 0;
@@ -624,7 +634,7 @@ monitor_system_call (uint64_t nr, uint64_t a, uint64_t b, uint64_t c,
       end_program (a & 255);
       return 0;
     default:
-      return unknown_call (nr);
+      return fixed_answer (nr);
   }
 }
 
