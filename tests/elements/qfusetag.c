@@ -161,13 +161,13 @@ GST_END_TEST;
  * those of the property do. */
 GST_START_TEST (test_yolo)
 {
-  g_autofree gchar *names = write_file ("classes.txt", "bicycle\nperson\n");
   g_autofree gchar *first = write_file ("clip_1.txt", "1 .5 .5 .25 .5\n");
   GstElement *e = gst_element_factory_make ("qfusetag", NULL);
   const QfuseTruthMeta *t;
   GstHarness *h;
   GstBuffer *out;
 
+  g_free (write_file ("classes.txt", "bicycle\nperson\n"));
   gst_util_set_object_arg (G_OBJECT (e), "format", "yolo");
   g_object_set (e, "location", first, "labels",
       __i__ == 0 ? NULL : "person,car,bicycle", NULL);

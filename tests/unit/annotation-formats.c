@@ -268,13 +268,14 @@ test_voc (void)
       "<xmax>10</xmax><ymax>12</ymax></bndbox>\n<part><name>head</name>"
       "<bndbox><xmin>7</xmin></bndbox></part></object></annotation>";
   g_autofree char *first = put ("voc/000005.xml", text);
-  g_autofree char *second = put ("voc/000007.xml", "<annotation/>");
   g_autofree char *path = g_build_filename (folder, "voc", NULL);
-  g_autoptr (QfAnnotations) a = load (path, "auto");
+  g_autoptr (QfAnnotations) a = NULL;
   g_autoptr (QfAnnotations) one = load (first, "auto");
   g_autofree char *bad = replaced (text, "<xmax>10</xmax>", "");
   g_autofree char *worse = replaced (text, "<ymin>2", "<ymin>two");
 
+  g_free (put ("voc/000007.xml", "<annotation/>"));
+  a = load (path, "auto");
   check_box (a, 5, 0, 1, &(QfBox){ 0, 1, 10, 11, 1, 0, 0, TRUE });
   g_assert_cmpint (qf_annotations_last_frame (a), ==, 5);
   g_assert_cmpstr (qf_annotations_labels (a)[0], ==, "cat");
@@ -294,12 +295,13 @@ test_yolo (void)
     { "0 0.5 0.5 0.1 0.1 1 1", "5 fields" }, { "0 320 240 10 10", "pixels" },
     { "7 .5 .5 .1 .1", "class" }, { "-1 .5 .5 .1 .1", "class" },
     { "0 .5 x .1 .1", "field 3" }, { "0 .5 .5 -.1 .1", "negative" } };
-  g_autofree char *classes = put ("yolo/classes.txt", "person\ncar\n");
-  g_autofree char *first = put ("yolo/clip_1.txt", "# c\n1 .5 .5 .25 .5\n");
-  g_autofree char *second = put ("yolo/clip_10.txt", "0 0.1 0.1 0.2 0.2 0.9");
   g_autofree char *path = g_build_filename (folder, "yolo", NULL);
-  g_autoptr (QfAnnotations) a = load (path, "auto");
+  g_autoptr (QfAnnotations) a = NULL;
 
+  g_free (put ("yolo/classes.txt", "person\ncar\n"));
+  g_free (put ("yolo/clip_1.txt", "# c\n1 .5 .5 .25 .5\n"));
+  g_free (put ("yolo/clip_10.txt", "0 0.1 0.1 0.2 0.2 0.9"));
+  a = load (path, "auto");
   for (int scale = 1; scale <= 2; scale++) {
     float s = (float) scale;
 
@@ -324,12 +326,12 @@ static void
 test_folders (void)
 {
   g_autofree char *empty = g_build_filename (folder, "empty", NULL);
-  g_autofree char *x = put ("both/a.xml", "<annotation/>");
-  g_autofree char *t = put ("both/a.txt", "");
   g_autofree char *both = g_build_filename (folder, "both", NULL);
   g_autoptr (QfAnnotations) a = NULL;
   static const char *const formats[] = { "auto", "voc", "yolo" };
 
+  g_free (put ("both/a.xml", "<annotation/>"));
+  g_free (put ("both/a.txt", ""));
   g_assert_cmpint (g_mkdir (empty, 0700), ==, 0);
   for (int i = 0; i < 3; i++)
     check_wrong (empty, formats[i], "empty", "holds no");
