@@ -37,6 +37,7 @@
 
 #include "gstqfusedetect.h"
 
+#include "gstqfdetectsettings.h"
 #include "gstqfinplace.h"
 #include "gstqfmeta-private.h"
 #include "gstqfnetwork.h"
@@ -46,26 +47,6 @@
 GST_DEBUG_CATEGORY_STATIC (qfuse_detect_debug);
 #define GST_CAT_DEFAULT qfuse_detect_debug
 
-#define DEFAULT_THRESHOLD -1
-#define DEFAULT_IOU_THRESHOLD -1
-#define DEFAULT_MAX_DETECTIONS 100
-#define DEFAULT_INTERVAL 1
-#define DEFAULT_THREADS 0
-#define DEFAULT_SPARSE QF_SPARSE_AUTO
-
-enum
-{
-  PROP_0,
-  PROP_MODEL_FILE,
-  PROP_THRESHOLD,
-  PROP_IOU_THRESHOLD,
-  PROP_MAX_DETECTIONS,
-  PROP_INTERVAL,
-  PROP_THREADS,
-  PROP_SPARSE,
-  PROP_STATS
-};
-
 enum
 {
   SIGNAL_RELOAD,
@@ -73,21 +54,6 @@ enum
 };
 
 static guint signals[N_SIGNALS];
-
-typedef struct
-{
-  guint64 frames, inferences, reused, detections, upstream_planes, reloads;
-  guint64 macs, all_macs;          /* run, and of how many */
-  gint64 network_time, frame_time; /* sums, µs */
-  gint64 last_network_time;
-  gdouble time_share; /* of whole runs, with sparse=verify */
-} Stats;
-
-typedef struct
-{
-  gfloat threshold, iou_threshold;
-  guint max_detections, interval;
-} Settings;
 
 /* What a frame cost. */
 typedef enum
@@ -105,11 +71,8 @@ struct _GstQfuseDetect
   GstBaseTransform parent;
 
   /* under the object lock */
-  gchar *model_file;
-  guint threads;
-  QfSparseMode sparse;
-  Settings settings;
-  Stats stats;
+  GstQfDetectSettings settings;
+  GstQfDetectStats stats;
   GstQfNetwork *network; /* NULL while stopped */
 
   GMutex load_lock; /* one load at a time */
@@ -131,27 +94,6 @@ static GstStaticPadTemplate sink_template =
 static GstStaticPadTemplate src_template =
     GST_STATIC_PAD_TEMPLATE ("src", GST_PAD_SRC, GST_PAD_ALWAYS,
         GST_STATIC_CAPS (GST_VIDEO_CAPS_MAKE (GST_QF_FORMATS)));
-
-#define GST_TYPE_QFUSE_SPARSE (gst_qfuse_sparse_get_type ())
-
-static GType
-gst_qfuse_sparse_get_type (void)
-{
-  static gsize type;
-  static const GEnumValue values[] = {
-    { QF_SPARSE_OFF, "Everything is computed", "off" },
-    { QF_SPARSE_AUTO, "Only where something moves, if the model allows",
-        "auto" },
-    { QF_SPARSE_VERIFY, "As auto, and everything: an error if a byte differs",
-        "verify" },
-    { 0, NULL, NULL },
-  };
-
-  if (g_once_init_enter (&type))
-    g_once_init_leave (
-        &type, g_enum_register_static ("GstQfuseSparse", values));
-  return (GType) type;
-}
 
 #define gst_qfuse_detect_parent_class parent_class
 G_DEFINE_TYPE (GstQfuseDetect, gst_qfuse_detect, GST_TYPE_BASE_TRANSFORM)
@@ -180,9 +122,9 @@ load_network (GstQfuseDetect *self, GError **error)
   guint threads;
 
   GST_OBJECT_LOCK (self);
-  path = g_strdup (self->model_file);
-  threads = self->threads;
-  sparse = self->sparse;
+  path = g_strdup (self->settings.model_file);
+  threads = self->settings.threads;
+  sparse = self->settings.sparse;
   GST_OBJECT_UNLOCK (self);
 
   if (!path || !*path) {
@@ -220,7 +162,7 @@ gst_qfuse_detect_start (GstBaseTransform *trans)
   if (network) {
     GST_OBJECT_LOCK (self);
     self->network = network;
-    self->stats = (Stats){ 0 };
+    self->stats = (GstQfDetectStats){ 0 };
     GST_OBJECT_UNLOCK (self);
   }
   g_mutex_unlock (&self->load_lock);
@@ -461,11 +403,11 @@ gst_qfuse_detect_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
   const QfGeometry *geometry;
   gint64 start = g_get_monotonic_time (), network_time = 0;
   Work work = WORK_CARRIED;
-  Settings set;
+  GstQfDetectValues set;
   gboolean run;
 
   GST_OBJECT_LOCK (self);
-  set = self->settings;
+  set = self->settings.values;
   network = gst_qf_network_ref (self->network);
   GST_OBJECT_UNLOCK (self);
   use_network (self, network);
@@ -508,65 +450,18 @@ gst_qfuse_detect_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
   return GST_FLOW_OK;
 }
 
-/* Called with the object lock. */
-static GstStructure *
-make_stats (const Stats *s)
-{
-  GstStructure *stats = gst_structure_new ("qfusedetect-stats", "frames",
-      G_TYPE_UINT64, s->frames, "inferences", G_TYPE_UINT64, s->inferences,
-      "reused", G_TYPE_UINT64, s->reused, "detections", G_TYPE_UINT64,
-      s->detections, "upstream-planes", G_TYPE_UINT64, s->upstream_planes,
-      "reloads", G_TYPE_UINT64, s->reloads, "average-network-time",
-      G_TYPE_UINT64,
-      (guint64) (s->inferences ? s->network_time * 1000 / (gint64) s->inferences
-                               : 0),
-      "last-network-time", G_TYPE_UINT64, (guint64) s->last_network_time * 1000,
-      "average-frame-time", G_TYPE_UINT64,
-      (guint64) (s->frames ? s->frame_time * 1000 / (gint64) s->frames : 0),
-      "computed", G_TYPE_DOUBLE,
-      s->all_macs ? (gdouble) s->macs / (gdouble) s->all_macs : 1, "isa",
-      G_TYPE_STRING, qf_engine_isa (), NULL);
-
-  if (s->inferences > 0 && s->time_share >= 0)
-    gst_structure_set (stats, "time-share", G_TYPE_DOUBLE, s->time_share, NULL);
-  return stats;
-}
-
 static void
 gst_qfuse_detect_set_property (
     GObject *object, guint id, const GValue *value, GParamSpec *pspec)
 {
   GstQfuseDetect *self = GST_QFUSE_DETECT (object);
+  gboolean known;
 
   GST_OBJECT_LOCK (self);
-  switch (id) {
-    case PROP_MODEL_FILE:
-      g_free (self->model_file);
-      self->model_file = g_value_dup_string (value);
-      break;
-    case PROP_THRESHOLD:
-      self->settings.threshold = g_value_get_float (value);
-      break;
-    case PROP_IOU_THRESHOLD:
-      self->settings.iou_threshold = g_value_get_float (value);
-      break;
-    case PROP_MAX_DETECTIONS:
-      self->settings.max_detections = g_value_get_uint (value);
-      break;
-    case PROP_INTERVAL:
-      self->settings.interval = g_value_get_uint (value);
-      break;
-    case PROP_THREADS:
-      self->threads = g_value_get_uint (value);
-      break;
-    case PROP_SPARSE:
-      self->sparse = (QfSparseMode) g_value_get_enum (value);
-      break;
-    default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
-      break;
-  }
+  known = gst_qf_detect_settings_set (&self->settings, id, value);
   GST_OBJECT_UNLOCK (self);
+  if (!known)
+    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
 }
 
 static void
@@ -574,38 +469,13 @@ gst_qfuse_detect_get_property (
     GObject *object, guint id, GValue *value, GParamSpec *pspec)
 {
   GstQfuseDetect *self = GST_QFUSE_DETECT (object);
+  gboolean known;
 
   GST_OBJECT_LOCK (self);
-  switch (id) {
-    case PROP_MODEL_FILE:
-      g_value_set_string (value, self->model_file);
-      break;
-    case PROP_THRESHOLD:
-      g_value_set_float (value, self->settings.threshold);
-      break;
-    case PROP_IOU_THRESHOLD:
-      g_value_set_float (value, self->settings.iou_threshold);
-      break;
-    case PROP_MAX_DETECTIONS:
-      g_value_set_uint (value, self->settings.max_detections);
-      break;
-    case PROP_INTERVAL:
-      g_value_set_uint (value, self->settings.interval);
-      break;
-    case PROP_THREADS:
-      g_value_set_uint (value, self->threads);
-      break;
-    case PROP_SPARSE:
-      g_value_set_enum (value, (gint) self->sparse);
-      break;
-    case PROP_STATS:
-      g_value_take_boxed (value, make_stats (&self->stats));
-      break;
-    default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
-      break;
-  }
+  known = gst_qf_detect_settings_get (&self->settings, &self->stats, id, value);
   GST_OBJECT_UNLOCK (self);
+  if (!known)
+    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
 }
 
 static void
@@ -618,65 +488,8 @@ gst_qfuse_detect_finalize (GObject *object)
   g_clear_pointer (&self->planer, gst_qf_planer_free);
   gst_qf_found_clear (&self->found);
   g_mutex_clear (&self->load_lock);
-  g_free (self->model_file);
+  g_free (self->settings.model_file);
   G_OBJECT_CLASS (parent_class)->finalize (object);
-}
-
-static void
-install_properties (GObjectClass *object)
-{
-  const GParamFlags ready =
-      G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY;
-  const GParamFlags playing =
-      G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING;
-  const GParamFlags controlled = playing | GST_PARAM_CONTROLLABLE;
-
-  g_object_class_install_property (object, PROP_MODEL_FILE,
-      g_param_spec_string ("model-file", "Model file",
-          "ONNX file of the network; while playing a new one is loaded by the "
-          "action signal reload",
-          NULL, playing));
-  g_object_class_install_property (object, PROP_THRESHOLD,
-      g_param_spec_float ("threshold", "Threshold",
-          "Lowest score of a detection, 0 to 1; -1: what the model says", -1, 1,
-          DEFAULT_THRESHOLD, controlled));
-  g_object_class_install_property (object, PROP_IOU_THRESHOLD,
-      g_param_spec_float ("iou-threshold", "IoU threshold",
-          "Of two boxes of a class that overlap by more than this "
-          "(intersection "
-          "over union, 0 to 1) the weaker goes; -1: what the model says",
-          -1, 1, DEFAULT_IOU_THRESHOLD, controlled));
-  g_object_class_install_property (object, PROP_MAX_DETECTIONS,
-      g_param_spec_uint ("max-detections", "Maximum detections",
-          "Most detections of a frame, the best are kept; 0: no limit", 0,
-          G_MAXINT, DEFAULT_MAX_DETECTIONS, controlled));
-  g_object_class_install_property (object, PROP_INTERVAL,
-      g_param_spec_uint ("interval", "Interval",
-          "Run the network on every n-th frame; the frames between carry the "
-          "last detections over",
-          1, G_MAXINT, DEFAULT_INTERVAL, controlled));
-  g_object_class_install_property (object, PROP_THREADS,
-      g_param_spec_uint ("threads", "Threads",
-          "Threads that run the network; 0: as many as the process may use. "
-          "Takes effect when a model is loaded",
-          0, 1024, DEFAULT_THREADS, ready));
-  g_object_class_install_property (object, PROP_SPARSE,
-      g_param_spec_enum ("sparse", "Sparse",
-          "Compute only where something moves; for networks whose planes are "
-          "all differences with a dead band, with the same result. Takes "
-          "effect "
-          "when a model is loaded",
-          GST_TYPE_QFUSE_SPARSE, DEFAULT_SPARSE, ready));
-  g_object_class_install_property (object, PROP_STATS,
-      g_param_spec_boxed ("stats", "Statistics",
-          "Since the start: frames, inferences, reused (frames on which the "
-          "network would have seen exactly what it saw in its last run, and "
-          "did not run), detections, upstream-planes (frames whose planes came "
-          "from framediff), reloads; times in nanoseconds; computed (the share "
-          "of the network's multiply-accumulates that its runs needed, see "
-          "sparse); with sparse=verify time-share (of their time against whole "
-          "runs); the instruction set of the kernels",
-          GST_TYPE_STRUCTURE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
 }
 
 static void
@@ -689,7 +502,7 @@ gst_qfuse_detect_class_init (GstQfuseDetectClass *klass)
   object->set_property = gst_qfuse_detect_set_property;
   object->get_property = gst_qfuse_detect_get_property;
   object->finalize = gst_qfuse_detect_finalize;
-  install_properties (object);
+  gst_qf_detect_settings_install (object);
 
   /**
    * GstQfuseDetect::reload:
@@ -709,7 +522,6 @@ gst_qfuse_detect_class_init (GstQfuseDetectClass *klass)
       "Runs an int8 network on pictures and their differences and attaches "
       "detections",
       "The qfuse project");
-  gst_type_mark_as_plugin_api (GST_TYPE_QFUSE_SPARSE, 0);
   gst_element_class_add_static_pad_template (element, &sink_template);
   gst_element_class_add_static_pad_template (element, &src_template);
 
@@ -725,12 +537,7 @@ gst_qfuse_detect_class_init (GstQfuseDetectClass *klass)
 static void
 gst_qfuse_detect_init (GstQfuseDetect *self)
 {
-  self->settings = (Settings){ .threshold = DEFAULT_THRESHOLD,
-    .iou_threshold = DEFAULT_IOU_THRESHOLD,
-    .max_detections = DEFAULT_MAX_DETECTIONS,
-    .interval = DEFAULT_INTERVAL };
-  self->threads = DEFAULT_THREADS;
-  self->sparse = DEFAULT_SPARSE;
+  gst_qf_detect_settings_init (&self->settings);
   g_mutex_init (&self->load_lock);
   gst_qf_found_init (&self->found);
   gst_video_info_init (&self->info);
