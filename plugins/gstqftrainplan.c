@@ -203,6 +203,9 @@ gst_qf_train_plan_options (const GstQfTrainPlan *plan, const gchar *head,
   o->epochs = s->epochs;
   o->batch_size = s->batch_size;
   o->learning_rate = s->learning_rate;
+  o->optimizer = s->optimizer ? s->optimizer : o->optimizer;
+  o->weight_decay = s->weight_decay;
+  o->clip_norm = s->clip_norm;
   o->zoom_min = 1 / s->zoom;
   o->zoom_max = s->zoom;
   o->shift = s->shift;

@@ -12,6 +12,7 @@ enum
   PROP_VALIDATION,
   PROP_LABELS,
   PROP_NETWORK,
+  PROP_OPTIMIZER,
   PROP_EVERY,
   PROP_MAX_SAMPLES,
   PROP_SEED,
@@ -22,6 +23,8 @@ enum
   PROP_HEIGHT,
   PROP_RATE,
   PROP_LEARNING_RATE,
+  PROP_WEIGHT_DECAY,
+  PROP_CLIP_NORM,
   PROP_MINUTES,
   PROP_ZOOM,
   PROP_SHIFT,
@@ -81,6 +84,7 @@ gst_qf_train_settings_init (GstQfTrainSettings *s)
   *s = (GstQfTrainSettings){
     .validation = g_strdup ("0.1"),
     .network = g_strdup (o.network),
+    .optimizer = g_strdup (o.optimizer),
     .every = 1,
     .max_samples = 4000,
     .seed = o.seed,
@@ -92,6 +96,8 @@ gst_qf_train_settings_init (GstQfTrainSettings *s)
     .rate_n = 0,
     .rate_d = 1,
     .learning_rate = o.learning_rate,
+    .weight_decay = o.weight_decay,
+    .clip_norm = o.clip_norm,
     .minutes = o.minutes,
     .zoom = o.zoom_max,
     .shift = o.shift,
@@ -113,6 +119,7 @@ gst_qf_train_settings_clear (GstQfTrainSettings *s)
   g_clear_pointer (&s->validation, g_free);
   g_clear_pointer (&s->labels, g_free);
   g_clear_pointer (&s->network, g_free);
+  g_clear_pointer (&s->optimizer, g_free);
 }
 
 void
@@ -127,6 +134,7 @@ gst_qf_train_settings_copy (
   to->validation = g_strdup (from->validation);
   to->labels = g_strdup (from->labels);
   to->network = g_strdup (from->network);
+  to->optimizer = g_strdup (from->optimizer);
 }
 
 static gchar **
@@ -149,6 +157,8 @@ string_of (const GstQfTrainSettings *s, guint id)
       return &m->labels;
     case PROP_NETWORK:
       return &m->network;
+    case PROP_OPTIMIZER:
+      return &m->optimizer;
     default:
       return NULL;
   }
@@ -162,6 +172,10 @@ double_of (const GstQfTrainSettings *s, guint id)
   switch (id) {
     case PROP_LEARNING_RATE:
       return &m->learning_rate;
+    case PROP_WEIGHT_DECAY:
+      return &m->weight_decay;
+    case PROP_CLIP_NORM:
+      return &m->clip_norm;
     case PROP_MINUTES:
       return &m->minutes;
     case PROP_ZOOM:
@@ -383,8 +397,21 @@ install_training (GObjectClass *klass, const GstQfTrainSettings *d)
           d->batch_size, FLAGS));
   g_object_class_install_property (klass, PROP_LEARNING_RATE,
       g_param_spec_double ("learning-rate", "Learning rate",
-          "Highest learning rate, after the warm-up", 1e-9, 1000,
+          "Highest learning rate, after the warm-up; 0: as suits the optimizer",
+          0, 1000,
           d->learning_rate, FLAGS));
+  g_object_class_install_property (klass, PROP_OPTIMIZER,
+      g_param_spec_string ("optimizer", "Optimizer",
+          "sgd (Nesterov's momentum) or adamw", d->optimizer, FLAGS));
+  g_object_class_install_property (klass, PROP_WEIGHT_DECAY,
+      g_param_spec_double ("weight-decay", "Weight decay",
+          "Share of a convolution weight that a step at rate 1 takes away; -1: "
+          "as suits the optimizer",
+          -1, 1, d->weight_decay, FLAGS));
+  g_object_class_install_property (klass, PROP_CLIP_NORM,
+      g_param_spec_double ("clip-norm", "Clip norm",
+          "Gradients longer than this are shortened to it; 0: no limit", 0,
+          1e9, d->clip_norm, FLAGS));
   g_object_class_install_property (klass, PROP_SEED,
       g_param_spec_uint64 ("seed", "Seed",
           "The same seed and stream give the same file, if minutes cuts nothing "

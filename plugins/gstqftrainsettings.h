@@ -19,12 +19,12 @@ typedef enum
 typedef struct
 {
   gchar *model_file, *start_file;
-  gchar *planes, *frames, *validation, *labels, *network;
+  gchar *planes, *frames, *validation, *labels, *network, *optimizer;
   guint every, max_samples;
   guint64 seed;
   gint epochs, batch_size, threads, width, height;
   gint rate_n, rate_d;
-  gdouble learning_rate, minutes, zoom, shift, brightness;
+  gdouble learning_rate, weight_decay, clip_norm, minutes, zoom, shift, brightness;
   gboolean flip, quantize;
   QfFit fit;
   GstQfTrainHead head;

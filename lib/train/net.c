@@ -16,15 +16,13 @@ qf_conv_alloc (QfConvLayer *cv)
 
   cv->weight = g_new0 (float, w);
   cv->weight_grad = g_new0 (float, w);
-  cv->weight_mom = g_new0 (float, w);
   cv->real_weight = g_new0 (float, w);
   cv->weight_t = g_new0 (float, w);
   cv->codes = g_new0 (gint8, w);
   cv->codes_onnx = g_new0 (gint8, w);
-  float **per_channel[] = { &cv->gamma, &cv->gamma_grad, &cv->gamma_mom,
-    &cv->beta, &cv->beta_grad, &cv->beta_mom, &cv->run_mean, &cv->run_var,
-    &cv->s_w, &cv->mean, &cv->rstd, &cv->fused_scale, &cv->mult, &cv->g,
-    &cv->bias };
+  float **per_channel[] = { &cv->gamma, &cv->gamma_grad, &cv->beta,
+    &cv->beta_grad, &cv->run_mean, &cv->run_var, &cv->s_w, &cv->mean,
+    &cv->rstd, &cv->fused_scale, &cv->mult, &cv->g, &cv->bias };
   for (gsize i = 0; i < G_N_ELEMENTS (per_channel); i++)
     *per_channel[i] = g_new0 (float, oc);
   cv->sign = g_new0 (gint8, oc);
@@ -40,9 +38,9 @@ free_conv (QfConvLayer *cv)
 {
   if (!cv)
     return;
-  gpointer all[] = { cv->weight, cv->weight_grad, cv->weight_mom,
-    cv->real_weight, cv->weight_t, cv->codes, cv->codes_onnx, cv->gamma,
-    cv->gamma_grad, cv->gamma_mom, cv->beta, cv->beta_grad, cv->beta_mom,
+  gpointer all[] = { cv->weight, cv->weight_grad, cv->real_weight,
+    cv->weight_t, cv->codes, cv->codes_onnx, cv->gamma, cv->gamma_grad,
+    cv->beta, cv->beta_grad,
     cv->run_mean, cv->run_var, cv->s_w, cv->mean, cv->rstd, cv->fused_scale,
     cv->mult, cv->g, cv->bias, cv->sign, cv->bias_code, cv->acc, cv->y };
   for (gsize i = 0; i < G_N_ELEMENTS (all); i++)
@@ -255,40 +253,6 @@ qf_net_backward (QfNet *net, int n)
       qf_conv_backward (net, l, n);
     else
       qf_simple_backward (net, l, n);
-  }
-}
-
-/* SGD with Nesterov's momentum, as in Sutskever et al., On the importance of
- * initialization and momentum in deep learning, 2013. */
-static void
-sgd (float *w, const float *grad, float *mom, gsize n, float rate,
-    float momentum, float decay)
-{
-  for (gsize i = 0; i < n; i++) {
-    float g = grad[i] + decay * w[i];
-
-    mom[i] = momentum * mom[i] + g;
-    w[i] -= rate * (g + momentum * mom[i]);
-  }
-}
-
-void
-qf_net_sgd (QfNet *net, double rate, double momentum, double decay)
-{
-  for (guint i = 0; i < net->layers->len; i++) {
-    QfConvLayer *cv = qf_net_layer (net, (int) i)->conv;
-    gsize oc;
-
-    if (!cv)
-      continue;
-    oc = (gsize) cv->shape.out_c;
-    sgd (cv->weight, cv->weight_grad, cv->weight_mom, oc * cv->k,
-        (float) rate, (float) momentum, (float) decay);
-    sgd (cv->beta, cv->beta_grad, cv->beta_mom, oc, (float) rate,
-        (float) momentum, 0.0f);
-    if (cv->has_bn)
-      sgd (cv->gamma, cv->gamma_grad, cv->gamma_mom, oc, (float) rate,
-          (float) momentum, 0.0f);
   }
 }
 

@@ -56,11 +56,11 @@ typedef struct
                        normalized output equals conv + bias */
   float epsilon;
 
-  /* Learned: master values, their gradients and momenta. */
-  float *weight, *weight_grad, *weight_mom; /* [out_c][k] */
-  float *gamma, *gamma_grad, *gamma_mom;    /* [out_c], with has_bn */
-  float *beta, *beta_grad, *beta_mom;       /* [out_c]; the bias without bn */
-  float *run_mean, *run_var;                /* [out_c], of y in real units */
+  /* Learned: master values and their gradients. */
+  float *weight, *weight_grad; /* [out_c][k] */
+  float *gamma, *gamma_grad;   /* [out_c], with has_bn */
+  float *beta, *beta_grad;     /* [out_c]; the bias without bn */
+  float *run_mean, *run_var;   /* [out_c], of y in real units */
   gint64 run_n;
 
   /* Quantized weights of this step: codes before fusing, ONNX order too. */
@@ -153,9 +153,6 @@ void qf_net_backward (QfNet *net, int n);
 /** The graph in QuantizeLinear/DequantizeLinear form, fused and quantized by the
  * running statistics. */
 QfGraph *qf_net_export (QfNet *net, GError **error);
-
-/** SGD with momentum; decay acts on convolution weights alone. */
-void qf_net_sgd (QfNet *net, double rate, double momentum, double decay);
 
 /** Whether every learned number is finite. */
 gboolean qf_net_finite (const QfNet *net);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "model/model-private.h"
+#include "train/optimizer.h"
 #include "train/samples.h"
 #include "train/trainer.h"
 #include "vision/metrics.h"
@@ -10,7 +11,7 @@
 struct _QfTrainer
 {
   QfTrainOptions o;
-  char *head, *network, *labels; /* owned copies of o's */
+  char *head, *network, *labels, *optimizer_name; /* owned copies of o's */
   int n_labels;
   QfAugment augment;
   GPtrArray *train, *validation; /* QfSample */
@@ -18,6 +19,7 @@ struct _QfTrainer
   QfGraph *graph; /* what the net is built from */
   gboolean fresh; /* weights are to be drawn */
   QfNet *net;
+  QfOptimizer *optimizer;
   const QfLossKind *loss;
   gint64 step, total; /* of this run */
   gint64 start_time;  /* monotonic, µs */

@@ -19,9 +19,10 @@ qf_train_options_init (QfTrainOptions *o)
   o->labels = "object";
   o->epochs = 24;
   o->batch_size = 16;
-  o->learning_rate = 0.04;
+  o->learning_rate = 0;
+  o->optimizer = "sgd";
   o->momentum = 0.9;
-  o->weight_decay = 5e-4;
+  o->weight_decay = -1;
   o->zoom_min = 0.5;
   o->zoom_max = 2.0;
   o->shift = 0.1;
@@ -46,15 +47,22 @@ static gboolean
 check_options (const QfTrainOptions *o, GError **error)
 {
   const char *wrong = NULL;
+  QfOptimizerKind kind;
 
+  if (!qf_optimizer_kind (o->optimizer, &kind, error))
+    return FALSE;
   if (o->planes.n < 1)
     wrong = "no input planes are named";
   else if (o->epochs < 1 || o->epochs > 100000)
     wrong = "epochs must be from 1 to 100000";
   else if (o->batch_size < 1 || o->batch_size > 256)
     wrong = "the batch must have 1 to 256 samples";
-  else if (!(o->learning_rate > 0) || !isfinite (o->learning_rate))
-    wrong = "the learning rate must be above 0";
+  else if (!(o->learning_rate >= 0) || !isfinite (o->learning_rate))
+    wrong = "the learning rate must not be negative";
+  else if (!(o->momentum >= 0 && o->momentum < 1))
+    wrong = "momentum must be from 0 up to, not including, 1";
+  else if (!(o->clip_norm >= 0))
+    wrong = "the gradient's longest norm must not be negative";
   else if (!(o->zoom_min > 0) || !(o->zoom_max >= o->zoom_min)
       || o->zoom_max > 16 || o->zoom_min < 1.0 / 16)
     wrong = "zoom must be from 1/16 to 16, the lesser first";
@@ -66,6 +74,18 @@ check_options (const QfTrainOptions *o, GError **error)
     g_set_error (error, QF_ERROR, QF_ERROR_ARGUMENT, "Cannot train: %s",
         wrong);
   return !wrong;
+}
+
+/* What is left to the optimizer. */
+static void
+set_defaults (QfTrainOptions *o)
+{
+  gboolean adam = g_str_equal (o->optimizer, "adamw");
+
+  if (o->learning_rate <= 0)
+    o->learning_rate = adam ? 0.002 : 0.04;
+  if (o->weight_decay < 0)
+    o->weight_decay = adam ? 0.05 : 5e-4;
 }
 
 /* The start model's graph, in the form that qf_net_new() reads. */
@@ -111,6 +131,8 @@ qf_trainer_new (const QfTrainOptions *options, QfModel *start, GError **error)
   t->o.head = t->head = g_strdup (options->head);
   t->o.network = t->network = g_strdup (options->network);
   t->o.labels = t->labels = g_strdup (options->labels);
+  t->o.optimizer = t->optimizer_name = g_strdup (options->optimizer);
+  set_defaults (&t->o);
   t->n_labels = count_labels (t->labels);
   t->augment = (QfAugment){ options->planes, options->width, options->height,
     options->zoom_min, options->zoom_max, options->shift, options->brightness,
@@ -142,6 +164,7 @@ free_run (QfTrainer *t)
     g_array_unref (t->batch_boxes[i]);
   g_clear_pointer (&t->batch_boxes, g_free);
   g_clear_pointer (&t->order, g_free);
+  g_clear_pointer (&t->optimizer, qf_optimizer_free);
   g_clear_pointer (&t->net, qf_net_free);
 }
 
@@ -158,6 +181,7 @@ qf_trainer_free (QfTrainer *t)
   g_free (t->head);
   g_free (t->network);
   g_free (t->labels);
+  g_free (t->optimizer_name);
   g_free (t);
 }
 
@@ -212,7 +236,7 @@ train_step (QfTrainer *t, int first, int n, double rate, QfLoss *loss)
   qf_net_forward (t->net, n, TRUE);
   t->loss->run (t->net, targets, n, loss);
   qf_net_backward (t->net, n);
-  qf_net_sgd (t->net, rate, t->o.momentum, t->o.weight_decay);
+  qf_optimizer_step (t->optimizer, rate);
 }
 
 /* Share of the training that is over, by steps or by time. The first step is at
@@ -254,6 +278,16 @@ shuffle (int *order, int n, QfRng *rng)
   }
 }
 
+static void
+make_optimizer (QfTrainer *t)
+{
+  QfOptimizerOptions o = { QF_OPTIMIZER_SGD, t->o.momentum, 0.999,
+    t->o.weight_decay, t->o.clip_norm, 0 };
+
+  qf_optimizer_kind (t->o.optimizer, &o.kind, NULL);
+  t->optimizer = qf_optimizer_new (t->net, &o);
+}
+
 static gboolean
 prepare_run (QfTrainer *t, GError **error)
 {
@@ -280,6 +314,7 @@ prepare_run (QfTrainer *t, GError **error)
     return FALSE;
   if (t->fresh)
     qf_net_init (t->net, &rng);
+  make_optimizer (t);
   t->order = g_new (int, n);
   for (int i = 0; i < n; i++)
     t->order[i] = i;

@@ -23,8 +23,13 @@ typedef struct
   const char *labels;  /**< one name a line */
   int epochs;          /**< ≥ 1 */
   int batch_size;      /**< 1 … 256 */
-  double learning_rate; /**< peak, for the batch as a whole */
-  double momentum, weight_decay;
+  double learning_rate; /**< peak, for the batch as a whole; 0: as suits the
+                             optimizer */
+  const char *optimizer; /**< "sgd" (Nesterov's momentum) or "adamw" */
+  double momentum;       /**< decay of the averaged gradient, 0 … 1 */
+  double weight_decay;   /**< of convolution weights; −1: as suits the
+                              optimizer */
+  double clip_norm;      /**< the gradient's longest norm; 0: no limit */
   double zoom_min, zoom_max; /**< augmentation, factors about 1 */
   double shift;              /**< augmentation, share of the picture */
   double brightness;         /**< augmentation, 0 … 1; 0: off */

@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "engine/engine.h"
 #include "model/model-private.h"
+#include "train/optimizer.h"
 #include "trainnet.h"
 
 #include <math.h>
@@ -180,6 +181,7 @@ test_dropped_channels (void)
 {
   QfRng rng = { test_seed () };
   QfNet *net = test_net (2, TRUE, NULL, &rng);
+  QfOptimizer *opt;
   QfLayer *l = qf_net_layer (net, 0);
   QfConvLayer *cv = l->conv;
   QfBlob *y = qf_net_blob (net, l->out);
@@ -204,7 +206,10 @@ test_dropped_channels (void)
       b->grad[j] = 1;
   }
   qf_net_backward (net, 2);
-  qf_net_sgd (net, 0.01, 0.9, 0);
+  opt = qf_optimizer_new (net,
+      &(QfOptimizerOptions){ QF_OPTIMIZER_SGD, 0.9, 0, 0, 0, 0 });
+  qf_optimizer_step (opt, 0.01);
+  qf_optimizer_free (opt);
   g_assert_true (qf_net_finite (net));
   qf_net_free (net);
 }
