@@ -1,7 +1,8 @@
 /* Kernel benchmark: least time of many runs, and the share of what this
- * processor's multipliers could do: of 16 bits, with VNNI of 8.
+ * processor's multipliers could do (peak.h).
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "check.h"
+#include "kernels/peak.h"
 
 #include <time.h>
 
@@ -53,65 +54,6 @@ seconds (void)
   return (double) t.tv_sec + 1e-9 * (double) t.tv_nsec;
 }
 
-#if defined(__x86_64__)
-/* Twelve of one instruction that do not wait for each other, often: GMAC/s. */
-#define PEAK(name, isa, op, v, products)                                       \
-  __attribute__ ((target (isa))) static double name (void)                     \
-  {                                                                            \
-    double best = 1e9;                                                         \
-                                                                               \
-    for (int run = 0; run < 100; run++) {                                      \
-      double t = seconds ();                                                   \
-                                                                               \
-      for (int r = 0; r < ROUNDS; r++)                                         \
-        __asm__ volatile(                                                      \
-            ".irp n, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12\n\t" op " %%" v     \
-            "0, %%" v "0, %%" v "\\n\n\t"                                      \
-            ".endr" ::                                                         \
-                : "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",      \
-            "xmm8", "xmm9", "xmm10", "xmm11", "xmm12");                        \
-      t = seconds () - t;                                                      \
-      best = t < best ? t : best;                                              \
-    }                                                                          \
-    return ROUNDS * 12.0 * (products) / best / 1e9;                            \
-  }
-
-enum
-{
-  ROUNDS = 20000
-};
-
-PEAK (peak_avx2, "avx2", "vpmaddwd", "ymm", 16)
-#ifdef QF_HAVE_TIER_AVXVNNI
-PEAK (peak_avxvnni, "avx2", "%{vex%} vpdpbusd", "ymm", 32)
-#endif
-#ifdef QF_HAVE_TIER_AVX512VNNI
-PEAK (peak_avx512vnni, "avx512f", "vpdpbusd", "zmm", 64)
-#endif
-
-/* What the multipliers that tier @name uses could do. */
-static double
-peak (const char *name)
-{
-#ifdef QF_HAVE_TIER_AVXVNNI
-  if (strcmp (name, "avxvnni") == 0)
-    return peak_avxvnni ();
-#endif
-#ifdef QF_HAVE_TIER_AVX512VNNI
-  if (strcmp (name, "avx512vnni") == 0)
-    return peak_avx512vnni ();
-#endif
-  return qf_kernels_tier ("avx2") ? peak_avx2 () : 0;
-}
-#else
-static double
-peak (const char *name)
-{
-  (void) name;
-  return 0;
-}
-#endif
-
 static double
 time_layer (const QfKernels *k, const QfConvShape *s, QfRng *rng)
 {
@@ -153,9 +95,11 @@ time_layer (const QfKernels *k, const QfConvShape *s, QfRng *rng)
 void
 bench (const QfKernels *k, QfRng *rng, const char *part)
 {
-  double most = peak (k->name);
+  const char *instruction;
+  double most = qf_kernels_peak (k->name, &instruction);
 
-  printf ("tier %s; products at most %.1f GMAC/s\n", k->name, most);
+  printf ("tier %s; products at most %.1f GMAC/s (%s)\n", k->name, most,
+      instruction ? instruction : "unknown");
   printf ("%-18s %9s %9s %7s\n", "layer", "us", "GMAC/s", "share");
   for (size_t i = 0; i < sizeof layers / sizeof layers[0]; i++) {
     const QfConvShape *s = &layers[i].s;

@@ -8,6 +8,7 @@
  *   helper clip OUT VIDEO AUDIO  a clip with sound, pictures at odd times
  *   helper compare A B TICK      B keeps A's frames, times and sound
  *   helper json FILE PATH VALUE  FILE is JSON, holds VALUE at PATH (JSONPath)
+ *   helper numbers FILE PATH     prints the numbers that FILE holds at PATH
  *
  * clip: VIDEO and AUDIO are launch lines of encoders, MUX follows from OUT;
  * times are irregular and the sound starts 500 ms after the picture. compare:
@@ -449,22 +450,29 @@ compare (const char *a_path, const char *b_path, gint64 tick)
   return 0;
 }
 
+/* What the file @path holds at @where: an array. */
+static JsonNode *
+find_json (const char *path, const char *where)
+{
+  g_autoptr (JsonParser) parser = json_parser_new ();
+  GError *error = NULL;
+  JsonNode *matches = NULL;
+
+  if (json_parser_load_from_file (parser, path, &error))
+    matches = json_path_query (where, json_parser_get_root (parser), &error);
+  if (!matches)
+    die ("%s", error->message);
+  return matches;
+}
+
 static int
 check_json (const char *path, const char *where, const char *value)
 {
-  g_autoptr (JsonParser) parser = json_parser_new ();
+  JsonNode *matches = find_json (path, where);
+  JsonArray *array = json_node_get_array (matches);
   g_autofree char *found = NULL;
-  GError *error = NULL;
-  JsonNode *matches;
-  JsonArray *array;
   JsonNode *first;
 
-  if (!json_parser_load_from_file (parser, path, &error))
-    die ("%s", error->message);
-  matches = json_path_query (where, json_parser_get_root (parser), &error);
-  if (!matches)
-    die ("%s", error->message);
-  array = json_node_get_array (matches);
   if (json_array_get_length (array) != 1)
     die (
         "%s holds %u values at %s", path, json_array_get_length (array), where);
@@ -474,6 +482,25 @@ check_json (const char *path, const char *where, const char *value)
       : json_to_string (first, FALSE);
   if (strcmp (found, value))
     die ("%s is %s, not %s", where, found, value);
+  json_node_unref (matches);
+  return 0;
+}
+
+static int
+print_numbers (const char *path, const char *where)
+{
+  JsonNode *matches = find_json (path, where);
+  JsonArray *array = json_node_get_array (matches);
+
+  for (guint i = 0; i < json_array_get_length (array); i++) {
+    JsonNode *node = json_array_get_element (array, i);
+    GType type = JSON_NODE_HOLDS_VALUE (node) ? json_node_get_value_type (node)
+                                              : G_TYPE_INVALID;
+
+    if (type != G_TYPE_INT64 && type != G_TYPE_DOUBLE)
+      die ("%s holds something else than numbers at %s", path, where);
+    printf ("%.9g\n", json_node_get_double (node));
+  }
   json_node_unref (matches);
   return 0;
 }
@@ -498,5 +525,7 @@ main (int argc, char **argv)
     return compare (argv[2], argv[3], atoll (argv[4]));
   if (!strcmp (what, "json") && argc == 5)
     return check_json (argv[2], argv[3], argv[4]);
+  if (!strcmp (what, "numbers") && argc == 4)
+    return print_numbers (argv[2], argv[3]);
   die ("helper: see the head of helper.c");
 }
