@@ -83,7 +83,7 @@ static void
 measure_image (QfTrainer *t, Measure *m, const QfSample *s, int image)
 {
   int n = (int) t->net->outputs->len;
-  QfResult r = { m->boxes, -1, 0 };
+  QfResult r = { m->boxes, -1, 0, NULL, 0 };
 
   for (int k = 0; k < n; k++)
     m->views[k] = output_view (t->net, k, image);

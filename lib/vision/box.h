@@ -6,13 +6,16 @@
 
 G_BEGIN_DECLS
 
-/** A box in pixels: x, y is the left top corner, pixel (0, 0) covers [0, 1)². */
+/** A box in pixels: x, y is the left top corner, pixel (0, 0) covers [0, 1)².
+ */
 typedef struct
 {
   float x, y, w, h;
   float score;     /**< 0 … 1; 1 for ground truth */
   int label;       /**< number of the class, from 0; −1: not known */
   int id;          /**< of the object, from 1; 0: none */
+  int points;      /**< number, from 1, of its first key point in
+                        QfResult.points; 0: it has none */
   gboolean ignore; /**< ground truth only: neither hit nor miss; a region, as
                         COCO's crowds, in which anything may be found */
 } QfBox;

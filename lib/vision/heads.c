@@ -6,12 +6,16 @@
 
 #include "model/model-private.h"
 #include "vision/heads-private.h"
+#include "vision/heads/rows.h"
 
 /* So many candidates, the best, reach non-maximum suppression, which takes the
  * square of their number at worst. */
 #define MAX_CANDIDATES 10000
 
-static const QfHead *const heads[] = { &qf_head_fcos, &qf_head_classify };
+/* In the order in which a foreign network's outputs are tried. */
+static const QfHead *const heads[] = { &qf_head_fcos, &qf_head_classify,
+  &qf_head_yunet, &qf_head_yolov8, &qf_head_yolov5, &qf_head_yolox,
+  &qf_head_nanodet, &qf_head_fastestdet, &qf_head_ssd };
 
 struct _QfDecoder
 {
@@ -104,6 +108,24 @@ qf_decoder_new (const QfModel *model, GError **error)
   return d;
 }
 
+const char *
+qf_head_recognise (QfModel *model, GError **error)
+{
+  g_autofree QfTensor *shapes = NULL;
+  int n = 0;
+
+  shapes = output_shapes (model->graph, &n, error);
+  if (!shapes)
+    return NULL;
+  for (guint i = 0; i < G_N_ELEMENTS (heads); i++)
+    if (heads[i]->fits && heads[i]->fits (model, shapes, n)) {
+      qf_model_set (model, "qfuse.head", heads[i]->name);
+      return heads[i]->name;
+    }
+  qf_head_misfit ("?", shapes, n, error, "none is recognised");
+  return NULL;
+}
+
 void
 qf_decoder_free (QfDecoder *d)
 {
@@ -129,6 +151,9 @@ qf_decoder_run (QfDecoder *d, const QfTensor *outputs, int n_outputs,
   g_array_set_size (result->boxes, 0);
   result->action = -1;
   result->action_score = 0;
+  result->n_points = 0;
+  if (result->points)
+    g_array_set_size (result->points, 0);
   d->head->decode (d->state, &d->info, outputs, threshold, result);
   if (result->boxes->len > MAX_CANDIDATES)
     qf_nms (result->boxes, 2, MAX_CANDIDATES); /* sorts and cuts only */

@@ -210,7 +210,7 @@ test_fcos (void)
   for (int round = 0; round < 20; round++) {
     QfTensor t[4];
     float threshold = thresholds[round % 5];
-    QfResult result = { g_array_new (FALSE, TRUE, sizeof (QfBox)), 5, 5 };
+    QfResult result = { g_array_new (FALSE, TRUE, sizeof (QfBox)), 5, 5, NULL, 0 };
     g_autoptr (GArray) expected = NULL;
 
     make_outputs (
@@ -300,7 +300,7 @@ test_fcos_exact (void)
   for (int round = 0; round < 40; round++) {
     QfTensor t[4];
     g_autoptr (GArray) boxes = g_array_new (FALSE, TRUE, sizeof (QfBox));
-    QfResult result = { boxes, 0, 0 };
+    QfResult result = { boxes, 0, 0, NULL, 0 };
 
     make_outputs (
         &rng, t, round & 1 ? QF_U8 : QF_F32, round & 2 ? QF_NHWC : QF_NCHW);
@@ -350,7 +350,7 @@ test_fcos_cell (void)
   g_autoptr (QfModel) model = make_model ("fcos", NULL, 16, 32, outputs);
   g_autoptr (QfDecoder) d = qf_decoder_new (model, NULL);
   g_autoptr (GArray) boxes = g_array_new (FALSE, TRUE, sizeof (QfBox));
-  QfResult result = { boxes, 0, 0 };
+  QfResult result = { boxes, 0, 0, NULL, 0 };
   const QfBox *b;
 
   qf_decoder_run (d, t, 2, 0.5f, 0.5f, 0, &result);
@@ -403,7 +403,7 @@ test_fcos_many (void)
   g_autoptr (QfModel) model = make_model ("fcos", NULL, 320, 320, outputs);
   g_autoptr (QfDecoder) d = qf_decoder_new (model, NULL);
   g_autoptr (GArray) boxes = g_array_new (FALSE, TRUE, sizeof (QfBox));
-  QfResult result = { boxes, 0, 0 };
+  QfResult result = { boxes, 0, 0, NULL, 0 };
   gint64 start;
 
   for (int i = 0; i < n; i++)
@@ -447,7 +447,7 @@ test_classify (void)
     g_autoptr (QfModel) model =
         make_model ("classify", "a\nb\nc", 24, 32, i & 1 ? flat : square);
     g_autoptr (QfDecoder) d = qf_decoder_new (model, NULL);
-    QfResult result = { boxes, 7, 7 };
+    QfResult result = { boxes, 7, 7, NULL, 0 };
 
     g_assert_true (qf_decoder_is_classifier (d));
     qf_decoder_run (d, &t, 1, rows[i / 2].threshold, 0.5f, 0, &result);
@@ -476,7 +476,7 @@ test_classify (void)
       .data = codes };
     g_autoptr (QfModel) model = make_model ("classify", NULL, 24, 32, flat);
     g_autoptr (QfDecoder) d = qf_decoder_new (model, NULL);
-    QfResult result = { boxes, 7, 7 };
+    QfResult result = { boxes, 7, 7, NULL, 0 };
 
     qf_decoder_run (d, &t, 1, 0.5f, 0.5f, 0, &result);
     g_assert_cmpint (result.action, ==, 1);
