@@ -32,11 +32,11 @@ one_to_one (QfEngine *e, const QfNode *n, QfStepRows run, const char *kernel,
   return s;
 }
 
-/* Add --------------------------------------------------------------------- */
+/* Add, Mul --------------------------------------------------------------------- */
 
 /* @b may have one value a channel for all pixels. */
 static void
-run_add_u8 (const QfEngine *e, const QfStep *s, int row0, int row1, int worker)
+run_two_u8 (const QfEngine *e, const QfStep *s, int row0, int row1, int worker)
 {
   const QfTensor *a = qf_step_in (e, s, 0), *b = qf_step_in (e, s, 1);
   const QfTensor *t = qf_step_out (e, s);
@@ -44,18 +44,30 @@ run_add_u8 (const QfEngine *e, const QfStep *s, int row0, int row1, int worker)
         n = (gsize) (row1 - row0) * qf_tensor_row (t);
   const guint8 *pa = (guint8 *) a->data + at, *pb = b->data;
   guint8 *y = (guint8 *) t->data + at;
+  gboolean whole = b->h == t->h && b->w == t->w;
+  gsize step = whole ? n : (gsize) t->c;
 
-  if (b->h == t->h && b->w == t->w)
-    e->k->add_u8 (&s->add, pa, pb + at, y, n);
-  else
-    for (gsize i = 0; i < n; i += (gsize) t->c)
-      e->k->add_u8 (&s->add, pa + i, pb, y + i, (gsize) t->c);
+  for (gsize i = 0; i < n; i += step)
+    (s->multiplies ? e->k->mul_u8 : e->k->add_u8) (
+        &s->add, pa + i, whole ? pb + at : pb, y + i, step);
   if (s->requant.table)
     e->k->lookup_u8 (y, s->requant.table, y, n);
 }
 
+/* @b NULL: a value a channel in @by_channel. */
 static void
-run_add_f32 (const QfEngine *e, const QfStep *s, int row0, int row1, int worker)
+multiply_f32 (const float *a, const float *b, const float *by_channel, float lo,
+    float hi, float *y, gsize n, gsize channels)
+{
+  for (gsize i = 0; i < n; i++) {
+    float v = a[i] * (b ? b[i] : by_channel[i % channels]);
+
+    y[i] = MIN (MAX (v, lo), hi);
+  }
+}
+
+static void
+run_two_f32 (const QfEngine *e, const QfStep *s, int row0, int row1, int worker)
 {
   const QfTensor *a = qf_step_in (e, s, 0), *b = qf_step_in (e, s, 1);
   const QfTensor *t = qf_step_out (e, s);
@@ -64,7 +76,10 @@ run_add_f32 (const QfEngine *e, const QfStep *s, int row0, int row1, int worker)
   const float *pa = (float *) a->data + at, *pb = b->data;
   float *y = (float *) t->data + at;
 
-  if (b->h == t->h && b->w == t->w)
+  if (s->multiplies)
+    multiply_f32 (pa, b->h == t->h && b->w == t->w ? pb + at : NULL, pb,
+        s->lo, s->hi, y, n, (gsize) t->c);
+  else if (b->h == t->h && b->w == t->w)
     e->k->add_f32 (pa, pb + at, s->lo, s->hi, y, n);
   else
     e->k->affine_f32 (
@@ -80,7 +95,7 @@ same_shape (const QfTensor *a, const QfTensor *b)
 }
 
 gboolean
-qf_plan_add (QfEngine *e, const QfNode *n, GError **error)
+qf_plan_two (QfEngine *e, const QfNode *n, GError **error)
 {
   int in[2], out;
   const QfTensor *a, *b, *y;
@@ -109,8 +124,11 @@ qf_plan_add (QfEngine *e, const QfNode *n, GError **error)
   if (a->dtype != y->dtype || b->dtype != y->dtype)
     return qf_plan_unsupported (
         n, "its operands are not both quantized", error);
-  s = qf_plan_step (e, n, y->dtype == QF_U8 ? run_add_u8 : run_add_f32,
-      y->dtype == QF_U8 ? "add_u8" : "add_f32", 2, in, out, y->h);
+  s = qf_plan_step (e, n, y->dtype == QF_U8 ? run_two_u8 : run_two_f32,
+      n->op == QF_OP_MUL ? y->dtype == QF_U8 ? "mul_u8" : "mul_f32"
+          : y->dtype == QF_U8 ? "add_u8" : "add_f32",
+      2, in, out, y->h);
+  s->multiplies = n->op == QF_OP_MUL;
   qf_plan_tasks (e, s, (gint64) qf_tensor_elements (y), MIN_ELEMENTS, s->rows);
   if (y->dtype == QF_F32) {
     qf_plan_activation_f32 (s, n);
@@ -124,7 +142,7 @@ qf_plan_add (QfEngine *e, const QfNode *n, GError **error)
   return TRUE;
 }
 
-/* Relu, Clip, Sigmoid that stand alone ------------------------------------ */
+/* Functions that stand alone ------------------------------------ */
 
 static void
 run_unary (const QfEngine *e, const QfStep *s, int row0, int row1, int worker)
@@ -145,7 +163,10 @@ run_unary (const QfEngine *e, const QfStep *s, int row0, int row1, int worker)
     const float *from = (float *) x->data + at;
     float *to = (float *) t->data + at;
 
-    if (s->sigmoid)
+    if (s->function)
+      for (gsize i = 0; i < n; i++)
+        to[i] = qf_node_apply (s->function, from[i]);
+    else if (s->sigmoid)
       e->k->sigmoid_f32 (from, to, n);
     else
       e->k->affine_f32 (
@@ -166,10 +187,15 @@ qf_plan_unary (QfEngine *e, const QfNode *n, GError **error)
   if (x->dtype != y->dtype || n->act != QF_ACT_NONE)
     return qf_plan_unsupported (
         n, "its input and output are not both quantized", error);
-  if (y->dtype == QF_U8)
+  if (y->dtype == QF_U8) {
     s->tables[0] = qf_plan_table (n, x, y);
-  else
+  } else if (n->op == QF_OP_SIGMOID || n->op == QF_OP_RELU ||
+      n->op == QF_OP_CLIP) {
     s->info.kernel = n->op == QF_OP_SIGMOID ? "sigmoid_f32" : "affine_f32";
+  } else {
+    s->info.kernel = "function";
+    s->function = n;
+  }
   qf_plan_activation_f32 (s, n);
   return TRUE;
 }

@@ -54,12 +54,16 @@ struct _QfStep
   float *bias_f;     /* by channel; owned */
   QfRequant requant;
   QfAddU8 add;
+  gboolean multiplies; /* Mul instead of Add */
   QfQuantize quantize;
   gboolean sigmoid; /* after a float32 operator */
+  const QfNode *function; /* a float32 function without a kernel, or NULL */
   float lo, hi;     /* after a float32 operator */
   gboolean clips;   /* lo or hi is finite */
   int scale_h, scale_w;
-  int axis;        /* Concat: 1 channels, 2 rows, 3 columns */
+  int axis;        /* Concat, Slice: 1 channels, 2 rows, 3 columns */
+  int begin;       /* Slice */
+  gboolean include_pad; /* AveragePool */
   guint8 **tables; /* one an input; NULL where codes stay; owned */
 };
 
@@ -183,12 +187,14 @@ void qf_step_activate_f32 (
 /* One function an operator or family. ------------------------------------- */
 
 gboolean qf_plan_conv (QfEngine *e, const QfNode *n, GError **error);
-gboolean qf_plan_add (QfEngine *e, const QfNode *n, GError **error);
+gboolean qf_plan_two (QfEngine *e, const QfNode *n, GError **error);
 gboolean qf_plan_unary (QfEngine *e, const QfNode *n, GError **error);
 gboolean qf_plan_batch_norm (QfEngine *e, const QfNode *n, GError **error);
 gboolean qf_plan_quantize (QfEngine *e, const QfNode *n, GError **error);
 gboolean qf_plan_dequantize (QfEngine *e, const QfNode *n, GError **error);
 gboolean qf_plan_concat (QfEngine *e, const QfNode *n, GError **error);
+gboolean qf_plan_slice (QfEngine *e, const QfNode *n, GError **error);
+gboolean qf_plan_average_pool (QfEngine *e, const QfNode *n, GError **error);
 gboolean qf_plan_max_pool (QfEngine *e, const QfNode *n, GError **error);
 gboolean qf_plan_global_avg (QfEngine *e, const QfNode *n, GError **error);
 gboolean qf_plan_resize (QfEngine *e, const QfNode *n, GError **error);

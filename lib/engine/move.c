@@ -112,6 +112,103 @@ qf_plan_max_pool (QfEngine *e, const QfNode *n, GError **error)
   return TRUE;
 }
 
+/* AveragePool ------------------------------------------------------------- */
+
+/* First and last + 1 tap of a window at @at that lie in the input. */
+static void
+taps_inside (int at, int in, int kernel, int dilation, int *k0, int *k1)
+{
+  *k0 = at < 0 ? (-at + dilation - 1) / dilation : 0;
+  *k1 = in > at ? MIN (kernel, (in - at + dilation - 1) / dilation) : 0;
+}
+
+/* Codes: Σ (x − z_x), exact; numbers: the sum in the order of the window. Of @n
+ * taps at @from, @step elements apart. */
+static void
+add_taps (const QfTensor *x, gsize from, int n, gsize step, gint32 *sums)
+{
+  float *real = (float *) sums;
+
+  for (int k = 0; k < n; k++, from += step)
+    if (x->dtype == QF_U8)
+      for (int c = 0; c < x->c; c++)
+        sums[c] += ((const guint8 *) x->data)[from + (gsize) c] - x->zero;
+    else
+      for (int c = 0; c < x->c; c++)
+        real[c] += ((const float *) x->data)[from + (gsize) c];
+}
+
+static void
+run_average_pool (
+    const QfEngine *e, const QfStep *s, int row0, int row1, int worker)
+{
+  const QfTensor *x = qf_step_in (e, s, 0), *t = qf_step_out (e, s);
+  const QfConvShape *p = &s->shape;
+  gint32 *sums = qf_step_scratch (e, worker);
+  float *mult = (float *) (sums + t->c);
+  QfRequant requant = s->requant;
+  int last = 0;
+  gsize to = (gsize) row0 * qf_tensor_row (t);
+
+  requant.mult = mult;
+  for (int oy = row0; oy < row1; oy++)
+    for (int ox = 0; ox < t->w; ox++, to += (gsize) t->c) {
+      int y0 = oy * p->stride_h - p->pad_top, ky0, ky1;
+      int x0 = ox * p->stride_w - p->pad_left, kx0, kx1, count;
+
+      taps_inside (y0, x->h, p->kernel_h, p->dilation_h, &ky0, &ky1);
+      taps_inside (x0, x->w, p->kernel_w, p->dilation_w, &kx0, &kx1);
+      memset (sums, 0, (gsize) t->c * sizeof *sums);
+      for (int ky = ky0; ky < ky1; ky++)
+        add_taps (x,
+            ((gsize) (y0 + ky * p->dilation_h) * (gsize) x->w +
+                (gsize) (x0 + kx0 * p->dilation_w)) *
+                (gsize) x->c,
+            kx1 - kx0, (gsize) p->dilation_w * (gsize) x->c, sums);
+      count = s->include_pad ? p->kernel_h * p->kernel_w
+                             : (ky1 - ky0) * (kx1 - kx0);
+      if (t->dtype == QF_F32) {
+        float *y = (float *) t->data + to;
+
+        for (int c = 0; c < t->c; c++)
+          y[c] = ((const float *) sums)[c] / (float) count;
+        qf_step_activate_f32 (e, s, y, (gsize) t->c);
+        continue;
+      }
+      for (int c = 0; count != last && c < t->c; c++)
+        mult[c] = x->scale / (s->quantize.scale * (float) count);
+      last = count;
+      e->k->requant_s32_u8 (&requant, sums, (guint8 *) t->data + to, 1, t->c);
+    }
+}
+
+/* MaxPool's plan with other work; @n->act is none or a clip on codes. */
+gboolean
+qf_plan_average_pool (QfEngine *e, const QfNode *n, GError **error)
+{
+  QfPlanCodes codes;
+  QfStep *s;
+
+  if (!qf_plan_max_pool (e, n, error))
+    return FALSE;
+  s = g_ptr_array_index (e->steps, e->steps->len - 1);
+  s->run = run_average_pool;
+  s->info.kernel = s->info.quantized ? "average_u8" : "average_f32";
+  s->include_pad = n->include_pad;
+  qf_plan_scratch (e, 2 * (gsize) s->info.c * sizeof (gint32));
+  if ((gint64) n->win.kernel[0] * n->win.kernel[1] > 1 << 23)
+    return qf_plan_unsupported (n, "its sums do not fit into 32 bits", error);
+  g_clear_pointer (&s->tables[0], g_free);
+  if (!s->info.quantized)
+    return TRUE;
+  if (!qf_plan_codes (n, qf_step_out (e, s), &codes, error))
+    return FALSE;
+  s->quantize.scale = codes.scale;
+  s->requant =
+      (QfRequant){ NULL, NULL, codes.zero, codes.lo, codes.hi, codes.table };
+  return TRUE;
+}
+
 /* GlobalAveragePool ------------------------------------------------------- */
 
 static void
@@ -301,6 +398,48 @@ qf_plan_concat (QfEngine *e, const QfNode *n, GError **error)
     s->tables[i] = qf_plan_table (n, qf_step_in (e, s, i), y);
   if (y->dtype == QF_F32)
     qf_plan_activation_f32 (s, n);
+  return TRUE;
+}
+
+/* Slice ------------------------------------------------------------------- */
+
+static void
+run_slice (const QfEngine *e, const QfStep *s, int row0, int row1, int worker)
+{
+  const QfTensor *x = qf_step_in (e, s, 0), *t = qf_step_out (e, s);
+  gsize size = qf_dtype_size (t->dtype), pixel = (gsize) t->c * size;
+  int down = s->axis == 2 ? s->begin : 0, across = s->axis == 3 ? s->begin : 0;
+  gsize skip = s->axis == 1 ? (gsize) s->begin * size : 0;
+
+  for (int oy = row0; oy < row1; oy++) {
+    const guint8 *from = row_at (x, oy + down) +
+        (gsize) across * (gsize) x->c * size + skip;
+    guint8 *to = row_at (t, oy);
+
+    if (s->axis != 1)
+      memcpy (to, from, pixel * (gsize) t->w);
+    for (int ox = 0; s->axis == 1 && ox < t->w; ox++)
+      memcpy (to + (gsize) ox * pixel, from + (gsize) ox * (gsize) x->c * size,
+          pixel);
+    finish (e, s, to, qf_tensor_row (t));
+  }
+}
+
+gboolean
+qf_plan_slice (QfEngine *e, const QfNode *n, GError **error)
+{
+  QfStep *s = plan_move (e, n, run_slice, "copy", error);
+  const QfTensor *x, *y;
+
+  if (!s)
+    return FALSE;
+  x = qf_step_in (e, s, 0);
+  y = qf_step_out (e, s);
+  if (n->axis < 1 || n->axis > 3 || n->begin < 0 ||
+      n->end > extent (x, n->axis) || extent (y, n->axis) != n->end - n->begin)
+    return qf_plan_unsupported (n, "it takes what is not there", error);
+  s->axis = n->axis;
+  s->begin = n->begin;
   return TRUE;
 }
 

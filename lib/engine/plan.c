@@ -214,20 +214,6 @@ qf_plan_code (float v, float scale, int zero)
   return isnan (q) ? 0 : (int) CLAMP (nearbyint ((double) q) + zero, 0, 255);
 }
 
-static float
-activate (const QfNode *n, float v)
-{
-  if (n->act == QF_ACT_SIGMOID || n->op == QF_OP_SIGMOID)
-    return (float) (1 / (1 + exp (-(double) v)));
-  if (n->act == QF_ACT_CLIP)
-    return MIN (MAX (v, n->act_lo), n->act_hi);
-  if (n->op == QF_OP_CLIP)
-    return MIN (MAX (v, n->lo), n->hi);
-  if (n->op == QF_OP_RELU)
-    return MAX (v, 0);
-  return v;
-}
-
 guint8 *
 qf_plan_table (const QfNode *n, const QfTensor *in, const QfTensor *out)
 {
@@ -237,10 +223,11 @@ qf_plan_table (const QfNode *n, const QfTensor *in, const QfTensor *out)
   for (int q = 0; q < 256; q++) {
     float v = in->scale * (float) (q - in->zero);
 
-    if (n->act == QF_ACT_SIGMOID && n->act_scale > 0)
+    if (n->act == QF_ACT_FUNCTION && n->act_scale > 0)
       v = n->act_scale *
           (float) (qf_plan_code (v, n->act_scale, n->act_zero) - n->act_zero);
-    table[q] = (guint8) qf_plan_code (activate (n, v), out->scale, out->zero);
+    v = n->act != QF_ACT_NONE ? qf_node_apply_act (n, v) : qf_node_apply (n, v);
+    table[q] = (guint8) qf_plan_code (v, out->scale, out->zero);
     same &= table[q] == q;
   }
   if (same)
@@ -257,12 +244,12 @@ qf_plan_codes (
     codes->lo = qf_plan_code (n->act_lo, out->scale, out->zero);
     codes->hi = qf_plan_code (n->act_hi, out->scale, out->zero);
     codes->hi = MAX (codes->hi, codes->lo);
-  } else if (n->act == QF_ACT_SIGMOID) {
+  } else if (n->act == QF_ACT_FUNCTION) {
     QfTensor before = *out;
 
     if (!(n->act_scale > 0)) {
       g_set_error (error, QF_ERROR, QF_ERROR_UNSUPPORTED,
-          "node '%s': its sum is not quantized before the sigmoid", n->name);
+          "node '%s': its sum is not quantized before the function", n->name);
       return FALSE;
     }
     before.scale = codes->scale = n->act_scale;
@@ -275,7 +262,7 @@ qf_plan_codes (
 void
 qf_plan_activation_f32 (QfStep *s, const QfNode *n)
 {
-  s->sigmoid = n->act == QF_ACT_SIGMOID || n->op == QF_OP_SIGMOID;
+  s->sigmoid = n->act == QF_ACT_FUNCTION || n->op == QF_OP_SIGMOID;
   if (n->act == QF_ACT_CLIP) {
     s->lo = n->act_lo;
     s->hi = n->act_hi;
@@ -335,10 +322,14 @@ plan_node (QfEngine *e, const QfNode *n, GError **error)
     case QF_OP_GEMM:
       return qf_plan_conv (e, n, error);
     case QF_OP_ADD:
-      return qf_plan_add (e, n, error);
+    case QF_OP_MUL:
+      return qf_plan_two (e, n, error);
     case QF_OP_RELU:
     case QF_OP_CLIP:
     case QF_OP_SIGMOID:
+    case QF_OP_LEAKY_RELU:
+    case QF_OP_HARD_SWISH:
+    case QF_OP_SILU:
       return qf_plan_unary (e, n, error);
     case QF_OP_BATCH_NORM:
       return qf_plan_batch_norm (e, n, error);
@@ -350,6 +341,10 @@ plan_node (QfEngine *e, const QfNode *n, GError **error)
       return qf_plan_concat (e, n, error);
     case QF_OP_MAX_POOL:
       return qf_plan_max_pool (e, n, error);
+    case QF_OP_SLICE:
+      return qf_plan_slice (e, n, error);
+    case QF_OP_AVERAGE_POOL:
+      return qf_plan_average_pool (e, n, error);
     case QF_OP_GLOBAL_AVG_POOL:
       return qf_plan_global_avg (e, n, error);
     case QF_OP_RESIZE_NEAREST:

@@ -98,7 +98,7 @@ plan_pointwise (const QfEngine *e, const QfStep *s, QfSparseStep *ss)
   ss->kind = QF_SPARSE_PLACE;
   for (int i = 0; i < s->n_in; i++)
     if (!same_size (qf_step_in (e, s, i), y)) {
-      if (ss->as_is >= 0 || !is_op (s, QF_OP_ADD))
+      if (ss->as_is >= 0 || !(is_op (s, QF_OP_ADD) || is_op (s, QF_OP_MUL)))
         ss->kind = QF_SPARSE_WHOLE;
       ss->as_is = i;
     }
@@ -139,10 +139,13 @@ plan_step (const QfEngine *e, const QfStep *s, QfSparseStep *ss, gsize *scratch)
       ss->border.f32 = -INFINITY;
   } else if (is_op (s, QF_OP_RESIZE_NEAREST)) {
     plan_resize (s, ss);
-  } else if (is_op (s, QF_OP_CONCAT) ? s->axis == 1
-                                     : is_op (s, QF_OP_ADD) ||
+  } else if (is_op (s, QF_OP_CONCAT) || is_op (s, QF_OP_SLICE)
+          ? s->axis == 1
+          : is_op (s, QF_OP_ADD) ||
               is_op (s, QF_OP_RELU) || is_op (s, QF_OP_CLIP) ||
-              is_op (s, QF_OP_SIGMOID) || is_op (s, QF_OP_BATCH_NORM) ||
+              is_op (s, QF_OP_SIGMOID) || is_op (s, QF_OP_LEAKY_RELU) ||
+              is_op (s, QF_OP_HARD_SWISH) || is_op (s, QF_OP_SILU) ||
+              is_op (s, QF_OP_MUL) || is_op (s, QF_OP_BATCH_NORM) ||
               is_op (s, QF_OP_QUANTIZE) || is_op (s, QF_OP_DEQUANTIZE))
     plan_pointwise (e, s, ss);
 }

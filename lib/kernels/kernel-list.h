@@ -12,6 +12,7 @@
   K (conv_u8s8_u8_parts)                                                       \
   K (requant_s32_u8)                                                           \
   K (add_u8)                                                                   \
+  K (mul_u8)                                                                   \
   K (lookup_u8)                                                                \
   K (quantize_f32_u8)                                                          \
   K (dequantize_u8_f32)                                                        \

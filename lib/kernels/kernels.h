@@ -44,7 +44,7 @@ typedef struct
   const uint8_t *table; /* 256 entries applied last, or NULL */
 } QfRequant;
 
-/** Addition of codes. */
+/** Addition or multiplication of codes. */
 typedef struct
 {
   float scale_a, scale_b, scale_y;
@@ -154,6 +154,10 @@ typedef struct
 
   /** @n codes: y = clamp(rne((s_a·(a − z_a) + s_b·(b − z_b)) / s_y) + z_y). */
   void (*add_u8) (const QfAddU8 *p, const uint8_t *a, const uint8_t *b,
+                  uint8_t *y, size_t n);
+
+  /** @n codes: y = clamp(rne((s_a·(a − z_a) · s_b·(b − z_b)) / s_y) + z_y). */
+  void (*mul_u8) (const QfAddU8 *p, const uint8_t *a, const uint8_t *b,
                   uint8_t *y, size_t n);
 
   /** y[i] = table[x[i]], 256 entries; @x may be @y. */

@@ -133,7 +133,7 @@ qf_graph_add_node (
   for (int i = 0; i < 2; i++)
     n->win.kernel[i] = n->win.stride[i] = n->win.dilation[i] = 1;
   n->win.groups = 1;
-  n->axis = op == QF_OP_FLATTEN || op == QF_OP_CONCAT ? 1 : 0;
+  n->axis = op == QF_OP_FLATTEN || op == QF_OP_CONCAT || op == QF_OP_SLICE;
   n->epsilon = 1e-5f;
   n->lo = n->act_lo = -INFINITY;
   n->hi = n->act_hi = INFINITY;
@@ -151,9 +151,15 @@ qf_op_name (QfOp op)
     [QF_OP_RELU] = "Relu",
     [QF_OP_CLIP] = "Clip",
     [QF_OP_SIGMOID] = "Sigmoid",
+    [QF_OP_LEAKY_RELU] = "LeakyRelu",
+    [QF_OP_HARD_SWISH] = "HardSwish",
+    [QF_OP_SILU] = "SiLU",
     [QF_OP_ADD] = "Add",
+    [QF_OP_MUL] = "Mul",
     [QF_OP_CONCAT] = "Concat",
+    [QF_OP_SLICE] = "Slice",
     [QF_OP_MAX_POOL] = "MaxPool",
+    [QF_OP_AVERAGE_POOL] = "AveragePool",
     [QF_OP_GLOBAL_AVG_POOL] = "GlobalAveragePool",
     [QF_OP_RESIZE_NEAREST] = "Resize",
     [QF_OP_GEMM] = "Gemm",

@@ -29,9 +29,15 @@ typedef enum
   QF_OP_RELU,
   QF_OP_CLIP, /* `lo`, `hi` (inputs of ONNX are folded into them) */
   QF_OP_SIGMOID,
+  QF_OP_LEAKY_RELU, /* `alpha` */
+  QF_OP_HARD_SWISH, /* x·min(max(x/6 + ½, 0), 1) */
+  QF_OP_SILU,       /* x·sigmoid(x): Sigmoid and Mul in a file */
   QF_OP_ADD,
-  QF_OP_CONCAT,   /* `axis` */
-  QF_OP_MAX_POOL, /* `win` */
+  QF_OP_MUL, /* Add and Mul: two of one shape, or one [1, C, 1, 1] */
+  QF_OP_CONCAT,       /* `axis` */
+  QF_OP_SLICE,        /* `axis`, `begin`, `end`; Split is several of them */
+  QF_OP_MAX_POOL,     /* `win` */
+  QF_OP_AVERAGE_POOL, /* `win`, `include_pad` */
   QF_OP_GLOBAL_AVG_POOL,
   QF_OP_RESIZE_NEAREST, /* `scale_h`, `scale_w`: whole numbers ≥ 1,
                            asymmetric coordinates, floor */
@@ -47,10 +53,11 @@ typedef enum
 {
   QF_ACT_NONE,
   QF_ACT_CLIP,   /* real bounds act_lo … act_hi (Relu: 0 … +inf) */
-  QF_ACT_SIGMOID /* a table after requantization */
+  QF_ACT_FUNCTION /* a function of one number, `act_op`: a table after
+                     requantization; in float32 QF_OP_SIGMOID only */
 } QfActivation;
 
-/** A sliding window, of Conv and MaxPool. Rows come first. */
+/** A sliding window, of Conv, MaxPool and AveragePool. Rows come first. */
 typedef struct
 {
   int kernel[2], stride[2], dilation[2];
@@ -80,14 +87,19 @@ typedef struct
   int n_in;
   int *in;              /* value numbers; −1: absent optional input */
   int out;              /* the one value it makes */
-  QfWindow win;         /* Conv, MaxPool */
-  int axis;             /* Concat, Flatten, DequantizeLinear */
+  QfWindow win;         /* Conv, MaxPool, AveragePool */
+  int axis;             /* Concat, Slice, Flatten, DequantizeLinear */
+  int begin, end;       /* Slice: elements begin … end − 1 along the axis */
+  gboolean include_pad; /* AveragePool: padding counts as zeros */
+  float alpha;          /* LeakyRelu */
   float epsilon;        /* BatchNormalization */
   float lo, hi;         /* Clip; ±INFINITY where open */
   int scale_h, scale_w; /* Resize */
   QfActivation act;     /* fused */
   float act_lo, act_hi; /* fused, in real values */
-  float act_scale; /* QF_ACT_SIGMOID on codes: quantization of the result */
+  QfOp act_op;          /* QF_ACT_FUNCTION */
+  float act_alpha;      /* LeakyRelu as `act_op` */
+  float act_scale; /* QF_ACT_FUNCTION on codes: quantization of the result */
   int act_zero;    /* before the table, from its own QuantizeLinear */
 } QfNode;
 
@@ -144,6 +156,20 @@ QfNode *qf_graph_add_node (
 /** ONNX's name of an operator, "Conv". */
 const char *qf_op_name (QfOp op);
 
+/** Whether @op is a function of one number, computed element by element: Relu,
+ * Clip, Sigmoid, LeakyRelu, HardSwish, SiLU. */
+gboolean qf_op_is_function (QfOp op);
+
+/** The function of @n (by its op) or of its fused QF_ACT_FUNCTION, of @x: in
+ * double, rounded once. */
+float qf_node_apply (const QfNode *n, float x);
+float qf_node_apply_act (const QfNode *n, float x);
+
+/** Joins what files spread over several operators: Mul(x, Sigmoid(x)) becomes
+ * QF_OP_SILU wherever nothing else reads the Sigmoid. @g must be valid. Part of
+ * qf_graph_fuse(). */
+void qf_graph_join (QfGraph *g);
+
 /** Checks everything that later code relies on (arity, attribute ranges, one
  * producer a value, topological order, constants where needed, finite scales
  * > 0, zero points in range) and infers dtypes and shapes of all values. The
@@ -158,17 +184,19 @@ gboolean qf_graph_validate (QfGraph *g, GError **error);
  * - QF_OP_CONV, QF_OP_GEMM: all in float32 with constant weights and bias; or x
  *   and result uint8, weights int8 (codes −127 … 127, `scales` one a channel)
  * and the bias, if any, int32 at scale s_x·s_w. 255·Σ|w| + |bias| < 2^31.
- * - QF_OP_ADD, QF_OP_GLOBAL_AVG_POOL: all float32 or all uint8.
- * - QF_OP_CONCAT, QF_OP_MAX_POOL, QF_OP_RESIZE_NEAREST, QF_OP_FLATTEN: all
+ * - QF_OP_ADD, QF_OP_MUL, QF_OP_AVERAGE_POOL, QF_OP_GLOBAL_AVG_POOL: all
+ * float32 or all uint8.
+ * - QF_OP_CONCAT, QF_OP_SLICE, QF_OP_MAX_POOL, QF_OP_RESIZE_NEAREST,
+ * QF_OP_FLATTEN: all
  *   float32, or all uint8 with one scale and zero.
- * - QF_OP_RELU, QF_OP_CLIP, QF_OP_SIGMOID: float32, or uint8 to uint8 by a
+ * - Functions (qf_op_is_function()): float32, or uint8 to uint8 by a
  * table (Clip with open bounds: from one scale to another).
  * - QF_OP_QUANTIZE float32 → uint8, QF_OP_DEQUANTIZE uint8 → float32 of
  *   activations only; their constants agree with the uint8 value's `scale`,
  * `zero`.
  * - QF_OP_BATCH_NORM only in float32 on [1, C] that no Gemm makes.
  *
- * `act` QF_ACT_CLIP stands on Conv, Gemm and Add; QF_ACT_SIGMOID on Conv and
+ * `act` QF_ACT_CLIP stands on Conv, Gemm and Add; QF_ACT_FUNCTION on Conv and
  * Gemm. Every uint8 activation has `scale` > 0. Where a group cannot be exact
  * in int32 or its weights are of another kind, it stays float32. */
 gboolean qf_graph_fuse (QfGraph *g, GError **error);

@@ -9,7 +9,7 @@ G_BEGIN_DECLS
 
 #define QF_ONNX_MIN_OPSET 9
 #define QF_ONNX_MAX_OPSET 21
-#define QF_ONNX_OPSET 13 /* written */
+#define QF_ONNX_OPSET 13 /* written, where nothing needs a later one */
 #define QF_ONNX_IR 7     /* written: the first that has opset 13 */
 
 /* ONNX's numbers of element and attribute types. */
@@ -131,7 +131,21 @@ gboolean qf_onnx_must_be (
 gboolean qf_onnx_read_gemm (
     QfOnnxReader *r, const Onnx__NodeProto *node, QfNode **out, GError **error);
 
+/* ---- onnx_slice.c ------------------------------------------------------- */
+
+gboolean qf_onnx_read_slice (
+    QfOnnxReader *r, const Onnx__NodeProto *node, QfNode **out, GError **error);
+
+/** Adds one QF_OP_SLICE for each output, and checks them. */
+gboolean qf_onnx_read_split (
+    QfOnnxReader *r, const Onnx__NodeProto *node, GError **error);
+
 /* ---- onnx_nodes.c ------------------------------------------------------- */
+
+/** Adds a node that reads the first @n inputs of the file's; those that are
+ * absent become −1, and missing ones at the end are left out. */
+QfNode *qf_onnx_add_node (QfOnnxReader *r, const Onnx__NodeProto *node, QfOp op,
+    gsize n, GError **error);
 
 /** Adds what @node stands for to the graph. */
 gboolean qf_onnx_read_node (

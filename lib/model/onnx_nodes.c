@@ -8,11 +8,9 @@
 
 /* ---- inputs ------------------------------------------------------------- */
 
-/* Adds a node that reads the first @n inputs of the file's; those that are
- * absent become −1, and missing ones at the end are left out. */
-static QfNode *
-add_node (QfOnnxReader *r, const Onnx__NodeProto *node, QfOp op, gsize n,
-    GError **error)
+QfNode *
+qf_onnx_add_node (QfOnnxReader *r, const Onnx__NodeProto *node, QfOp op,
+    gsize n, GError **error)
 {
   g_autofree int *in = NULL;
   QfNode *made;
@@ -91,7 +89,7 @@ static gboolean
 read_conv (
     QfOnnxReader *r, const Onnx__NodeProto *node, QfNode **out, GError **error)
 {
-  QfNode *n = *out = add_node (r, node, QF_OP_CONV, 3, error);
+  QfNode *n = *out = qf_onnx_add_node (r, node, QF_OP_CONV, 3, error);
   const QfValue *w;
   int kernel[2] = { 1, 1 };
 
@@ -134,7 +132,7 @@ static gboolean
 read_max_pool (
     QfOnnxReader *r, const Onnx__NodeProto *node, QfNode **out, GError **error)
 {
-  QfNode *n = *out = add_node (r, node, QF_OP_MAX_POOL, 1, error);
+  QfNode *n = *out = qf_onnx_add_node (r, node, QF_OP_MAX_POOL, 1, error);
   const QfValue *x;
   int ceil_mode = 0;
 
@@ -152,13 +150,63 @@ read_max_pool (
   return TRUE;
 }
 
+/* Windows that ceil_mode lets hang over count less than the padding does. */
+static gboolean
+read_average_pool (
+    QfOnnxReader *r, const Onnx__NodeProto *node, QfNode **out, GError **error)
+{
+  QfNode *n;
+  int include = 0, pad[2];
+
+  if (!read_max_pool (r, node, out, error) ||
+      !qf_onnx_get_int (node, "count_include_pad", &include, error))
+    return FALSE;
+  n = *out;
+  n->op = QF_OP_AVERAGE_POOL;
+  n->include_pad = include != 0;
+  if (include && qf_onnx_find_attribute (node, "ceil_mode")) {
+    int all[4] = { 0 };
+
+    if (!qf_onnx_get_ints (node, "pads", 4, all, error))
+      return FALSE;
+    pad[0] = all[2];
+    pad[1] = all[3];
+    if (!qf_onnx_find_attribute (node, "auto_pad") &&
+        (n->win.pad[2] != pad[0] || n->win.pad[3] != pad[1]))
+      return FAIL (QF_ERROR_UNSUPPORTED,
+          "ceil_mode with count_include_pad is not supported where a window "
+          "hangs over");
+  }
+  return TRUE;
+}
+
 /* ---- pointwise ---------------------------------------------------------- */
+
+static gboolean
+read_leaky_relu (
+    QfOnnxReader *r, const Onnx__NodeProto *node, QfNode **out, GError **error)
+{
+  QfNode *n = *out = qf_onnx_add_node (r, node, QF_OP_LEAKY_RELU, 1, error);
+
+  if (!n)
+    return FALSE;
+  n->alpha = 0.01f;
+  return qf_onnx_get_float (node, "alpha", &n->alpha, error);
+}
+
+static gboolean
+read_hard_swish (
+    QfOnnxReader *r, const Onnx__NodeProto *node, QfNode **out, GError **error)
+{
+  *out = qf_onnx_add_node (r, node, QF_OP_HARD_SWISH, 1, error);
+  return *out != NULL;
+}
 
 static gboolean
 read_relu (
     QfOnnxReader *r, const Onnx__NodeProto *node, QfNode **out, GError **error)
 {
-  *out = add_node (r, node, QF_OP_RELU, 1, error);
+  *out = qf_onnx_add_node (r, node, QF_OP_RELU, 1, error);
   return *out != NULL;
 }
 
@@ -166,7 +214,7 @@ static gboolean
 read_sigmoid (
     QfOnnxReader *r, const Onnx__NodeProto *node, QfNode **out, GError **error)
 {
-  *out = add_node (r, node, QF_OP_SIGMOID, 1, error);
+  *out = qf_onnx_add_node (r, node, QF_OP_SIGMOID, 1, error);
   return *out != NULL;
 }
 
@@ -196,7 +244,7 @@ static gboolean
 read_clip (
     QfOnnxReader *r, const Onnx__NodeProto *node, QfNode **out, GError **error)
 {
-  QfNode *n = *out = add_node (r, node, QF_OP_CLIP, 1, error);
+  QfNode *n = *out = qf_onnx_add_node (r, node, QF_OP_CLIP, 1, error);
   gboolean ok;
 
   if (!n)
@@ -218,7 +266,7 @@ static gboolean
 read_batch_norm (
     QfOnnxReader *r, const Onnx__NodeProto *node, QfNode **out, GError **error)
 {
-  QfNode *n = *out = add_node (r, node, QF_OP_BATCH_NORM, 5, error);
+  QfNode *n = *out = qf_onnx_add_node (r, node, QF_OP_BATCH_NORM, 5, error);
 
   return n && qf_onnx_must_be (node, "training_mode", 0, error) &&
       qf_onnx_must_be (node, "spatial", 1, error) &&
@@ -231,7 +279,15 @@ static gboolean
 read_add (
     QfOnnxReader *r, const Onnx__NodeProto *node, QfNode **out, GError **error)
 {
-  *out = add_node (r, node, QF_OP_ADD, 2, error);
+  *out = qf_onnx_add_node (r, node, QF_OP_ADD, 2, error);
+  return *out != NULL;
+}
+
+static gboolean
+read_mul (
+    QfOnnxReader *r, const Onnx__NodeProto *node, QfNode **out, GError **error)
+{
+  *out = qf_onnx_add_node (r, node, QF_OP_MUL, 2, error);
   return *out != NULL;
 }
 
@@ -239,7 +295,7 @@ static gboolean
 read_concat (
     QfOnnxReader *r, const Onnx__NodeProto *node, QfNode **out, GError **error)
 {
-  QfNode *n = *out = add_node (r, node, QF_OP_CONCAT, node->n_input, error);
+  QfNode *n = *out = qf_onnx_add_node (r, node, QF_OP_CONCAT, node->n_input, error);
 
   if (!n)
     return FALSE;
@@ -252,7 +308,7 @@ static gboolean
 read_average (
     QfOnnxReader *r, const Onnx__NodeProto *node, QfNode **out, GError **error)
 {
-  *out = add_node (r, node, QF_OP_GLOBAL_AVG_POOL, 1, error);
+  *out = qf_onnx_add_node (r, node, QF_OP_GLOBAL_AVG_POOL, 1, error);
   return *out != NULL;
 }
 
@@ -260,7 +316,7 @@ static gboolean
 read_flatten (
     QfOnnxReader *r, const Onnx__NodeProto *node, QfNode **out, GError **error)
 {
-  QfNode *n = *out = add_node (r, node, QF_OP_FLATTEN, 1, error);
+  QfNode *n = *out = qf_onnx_add_node (r, node, QF_OP_FLATTEN, 1, error);
 
   return n && qf_onnx_get_int (node, "axis", &n->axis, error);
 }
@@ -270,7 +326,7 @@ static gboolean
 read_reshape (
     QfOnnxReader *r, const Onnx__NodeProto *node, QfNode **out, GError **error)
 {
-  QfNode *n = *out = add_node (r, node, QF_OP_FLATTEN, 1, error);
+  QfNode *n = *out = qf_onnx_add_node (r, node, QF_OP_FLATTEN, 1, error);
   const char *name = qf_onnx_input_name (node, 1);
   const QfValue *x = n ? input_value (r, n, 0) : NULL;
   gint64 rest = 1, shape[2] = { 0 };
@@ -360,7 +416,7 @@ static gboolean
 read_resize (
     QfOnnxReader *r, const Onnx__NodeProto *node, QfNode **out, GError **error)
 {
-  QfNode *n = *out = add_node (r, node, QF_OP_RESIZE_NEAREST, 1, error);
+  QfNode *n = *out = qf_onnx_add_node (r, node, QF_OP_RESIZE_NEAREST, 1, error);
   gsize at = strcmp (node->op_type, "Upsample") == 0 || r->opset < 11 ? 1 : 2;
   const char *scales = qf_onnx_input_name (node, at);
   const char *sizes = at == 2 ? qf_onnx_input_name (node, 3) : NULL;
@@ -403,7 +459,7 @@ static gboolean
 read_quantization (QfOnnxReader *r, const Onnx__NodeProto *node, QfOp op,
     QfNode **out, GError **error)
 {
-  QfNode *n = *out = add_node (r, node, op, 3, error);
+  QfNode *n = *out = qf_onnx_add_node (r, node, op, 3, error);
 
   if (!n)
     return FALSE;
@@ -444,9 +500,14 @@ static const struct
   { "Relu", read_relu },
   { "Clip", read_clip },
   { "Sigmoid", read_sigmoid },
+  { "LeakyRelu", read_leaky_relu },
+  { "HardSwish", read_hard_swish },
   { "Add", read_add },
+  { "Mul", read_mul },
   { "Concat", read_concat },
+  { "Slice", qf_onnx_read_slice },
   { "MaxPool", read_max_pool },
+  { "AveragePool", read_average_pool },
   { "GlobalAveragePool", read_average },
   { "Resize", read_resize },
   { "Upsample", read_resize },
@@ -491,6 +552,9 @@ qf_onnx_read_node (QfOnnxReader *r, const Onnx__NodeProto *node, GError **error)
       (strcmp (node->op_type, "Identity") == 0 ||
           strcmp (node->op_type, "Dropout") == 0)) {
     if (read_alias (r, node, &err))
+      return TRUE;
+  } else if (own && strcmp (node->op_type, "Split") == 0) {
+    if (qf_onnx_read_split (r, node, &err))
       return TRUE;
   } else {
     gsize i = 0;

@@ -137,7 +137,9 @@ write_window (Writer *w, Onnx__NodeProto *node, const QfNode *n)
 {
   add_ints (w, node, "kernel_shape", 2, n->win.kernel);
   add_ints (w, node, "strides", 2, n->win.stride);
-  add_ints (w, node, "dilations", 2, n->win.dilation);
+  if (n->op != QF_OP_AVERAGE_POOL || n->win.dilation[0] > 1 ||
+      n->win.dilation[1] > 1) /* AveragePool has them since opset 19 */
+    add_ints (w, node, "dilations", 2, n->win.dilation);
   add_ints (w, node, "pads", 4, n->win.pad);
   if (n->op == QF_OP_CONV)
     add_int (w, node, "group", n->win.groups);
@@ -155,6 +157,45 @@ write_clip (Writer *w, Onnx__NodeProto *node, const QfNode *n)
       : add_floats (w, node->output[0], "_max", 0, 1, &n->hi);
   while (node->input[node->n_input - 1][0] == '\0')
     node->n_input--;
+}
+
+/* SiLU has no operator of its own in the opset that is written. */
+static void
+write_silu (Writer *w, Onnx__NodeProto *node)
+{
+  Onnx__NodeProto *s = KEEP_NEW (w, Onnx__NodeProto, 1);
+
+  onnx__node_proto__init (s);
+  s->op_type = (char *) qf_op_name (QF_OP_SIGMOID);
+  s->n_input = s->n_output = 1;
+  s->input = KEEP_NEW (w, char *, 1);
+  s->input[0] = node->input[0];
+  s->output = KEEP_NEW (w, char *, 1);
+  s->output[0] = s->name = unique_name (w, node->output[0], "_sigmoid");
+  g_ptr_array_add (w->nodes, s);
+  node->op_type = (char *) qf_op_name (QF_OP_MUL);
+  node->n_input = 2;
+  node->input[1] = s->output[0];
+}
+
+static char *
+add_index (Writer *w, const char *stem, const char *suffix, gint64 x)
+{
+  char *name = unique_name (w, stem, suffix);
+  gint64 dims[1] = { 1 };
+
+  add_initializer (
+      w, name, QF_I64, 1, dims, keep (w, g_memdup2 (&x, sizeof x)), 1);
+  return name;
+}
+
+static void
+write_slice (Writer *w, Onnx__NodeProto *node, const QfNode *n)
+{
+  node->n_input = 4;
+  node->input[1] = add_index (w, node->output[0], "_begin", n->begin);
+  node->input[2] = add_index (w, node->output[0], "_end", n->end);
+  node->input[3] = add_index (w, node->output[0], "_axis", n->axis);
 }
 
 static void
@@ -177,6 +218,19 @@ write_attributes (Writer *w, Onnx__NodeProto *node, const QfNode *n)
     case QF_OP_CONV:
     case QF_OP_MAX_POOL:
       write_window (w, node, n);
+      break;
+    case QF_OP_AVERAGE_POOL:
+      write_window (w, node, n);
+      add_int (w, node, "count_include_pad", n->include_pad);
+      break;
+    case QF_OP_SLICE:
+      write_slice (w, node, n);
+      break;
+    case QF_OP_LEAKY_RELU:
+      add_float (w, node, "alpha", n->alpha);
+      break;
+    case QF_OP_SILU:
+      write_silu (w, node);
       break;
     case QF_OP_BATCH_NORM:
       add_float (w, node, "epsilon", n->epsilon);
@@ -213,7 +267,7 @@ write_node (Writer *w, const QfNode *n)
   node->name = n->name;
   node->op_type = (char *) qf_op_name (n->op);
   node->n_input = (gsize) n->n_in;
-  node->input = KEEP_NEW (w, char *, n->n_in + 3); /* Clip, Resize add some */
+  node->input = KEEP_NEW (w, char *, n->n_in + 3); /* Clip, Slice … add some */
   for (int i = 0; i < n->n_in; i++)
     node->input[i] =
         n->in[i] < 0 ? (char *) "" : qf_graph_value (w->graph, n->in[i])->name;
@@ -337,6 +391,31 @@ pack (const Onnx__ModelProto *m, GError **error)
   return g_bytes_new_take (bytes, size);
 }
 
+/* The lowest opset that has all of @g; 13 does for most. */
+static int
+lowest_opset (const QfGraph *g)
+{
+  int opset = QF_ONNX_OPSET;
+
+  for (guint i = 0; i < g->nodes->len; i++) {
+    const QfNode *n = qf_graph_node (g, (int) i);
+
+    if (n->op == QF_OP_HARD_SWISH)
+      opset = MAX (opset, 14);
+    if (n->op == QF_OP_AVERAGE_POOL &&
+        (n->win.dilation[0] > 1 || n->win.dilation[1] > 1))
+      opset = MAX (opset, 19);
+  }
+  return opset;
+}
+
+/* The first version of the file format that came with @opset. */
+static int
+ir_version (int opset)
+{
+  return opset >= 21 ? 10 : opset >= 19 ? 9 : opset >= 15 ? 8 : QF_ONNX_IR;
+}
+
 /* A fused graph has no ONNX form. */
 static gboolean
 check_unfused (const QfGraph *g, GError **error)
@@ -371,11 +450,11 @@ qf_onnx_write (const QfModel *model, GError **error)
   w.nodes = g_ptr_array_new ();
   w.names = g_hash_table_new (g_str_hash, g_str_equal);
   m.has_ir_version = TRUE;
-  m.ir_version = QF_ONNX_IR;
+  m.ir_version = ir_version (lowest_opset (model->graph));
   m.producer_name = (char *) "qfuse";
   opset.domain = (char *) "";
   opset.has_version = TRUE;
-  opset.version = QF_ONNX_OPSET;
+  opset.version = lowest_opset (model->graph);
   m.n_opset_import = 1;
   m.opset_import = opsets;
   write_graph (&w, &graph);

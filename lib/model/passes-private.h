@@ -56,6 +56,9 @@ int qf_rewrite_add_constant (QfRewrite *rw, const char *stem,
 void qf_pass_batch_norm (QfRewrite *rw);
 void qf_pass_activations (QfRewrite *rw);
 
+/** Mul(x, Sigmoid(x)) becomes QF_OP_SILU. */
+void qf_pass_silu (QfRewrite *rw);
+
 /** Merges clamps: @n gets min(max(its act, lo), hi) as well. FALSE where @n
  * already has another activation. */
 gboolean qf_node_fuse_clip (QfNode *n, float lo, float hi);

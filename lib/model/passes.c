@@ -218,18 +218,44 @@ drop_dead_values (QfGraph *g)
   }
 }
 
+static void
+rewrite_init (QfRewrite *rw, QfGraph *g)
+{
+  rw->g = g;
+  rw->maker = g_ptr_array_new ();
+  rw->uses = g_array_new (FALSE, TRUE, sizeof (int));
+  rw->alias = g_array_new (FALSE, TRUE, sizeof (int));
+  qf_rewrite_update (rw);
+}
+
+static void
+rewrite_clear (QfRewrite *rw)
+{
+  g_ptr_array_unref (rw->maker);
+  g_array_unref (rw->uses);
+  g_array_unref (rw->alias);
+}
+
+void
+qf_graph_join (QfGraph *g)
+{
+  QfRewrite rw;
+
+  rewrite_init (&rw, g);
+  qf_pass_silu (&rw);
+  rewrite_clear (&rw);
+}
+
 gboolean
 qf_graph_fuse (QfGraph *g, GError **error)
 {
-  QfRewrite rw = { .g = g };
+  QfRewrite rw;
   gboolean ok;
 
-  rw.maker = g_ptr_array_new ();
-  rw.uses = g_array_new (FALSE, TRUE, sizeof (int));
-  rw.alias = g_array_new (FALSE, TRUE, sizeof (int));
-  qf_rewrite_update (&rw);
+  rewrite_init (&rw, g);
   drop_dead_nodes (&rw);
   qf_pass_quantized_constants (&rw);
+  qf_pass_silu (&rw);
   qf_pass_batch_norm (&rw);
   qf_pass_activations (&rw);
   ok = qf_pass_quantize (&rw, error);
@@ -238,8 +264,6 @@ qf_graph_fuse (QfGraph *g, GError **error)
     drop_dead_nodes (&rw);
     drop_dead_values (g);
   }
-  g_ptr_array_unref (rw.maker);
-  g_array_unref (rw.uses);
-  g_array_unref (rw.alias);
+  rewrite_clear (&rw);
   return ok;
 }

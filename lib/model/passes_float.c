@@ -115,7 +115,7 @@ qf_node_bounds (const QfNode *n, float *lo, float *hi)
 gboolean
 qf_node_fuse_clip (QfNode *n, float lo, float hi)
 {
-  if (n->act == QF_ACT_SIGMOID)
+  if (n->act == QF_ACT_FUNCTION)
     return FALSE;
   if (n->act == QF_ACT_NONE) {
     n->act_lo = -INFINITY;
@@ -137,7 +137,8 @@ fuse_activation (QfNode *layer, const QfNode *n)
   if (n->op == QF_OP_SIGMOID) {
     if (!weighted || layer->act != QF_ACT_NONE)
       return FALSE;
-    layer->act = QF_ACT_SIGMOID;
+    layer->act = QF_ACT_FUNCTION;
+    layer->act_op = QF_OP_SIGMOID;
     return TRUE;
   }
   qf_node_bounds (n, &lo, &hi);

@@ -5,13 +5,13 @@
 #include <math.h>
 #include <string.h>
 
-/* MaxPool, Resize, Flatten and Concat move codes as they move numbers:
+/* MaxPool, Resize, Flatten, Slice and Concat move codes as they move numbers:
  * dequantizing is a growing function, and quantizing never decreases. */
 static gboolean
 moves_codes (const QfNode *n)
 {
   return n->op == QF_OP_MAX_POOL || n->op == QF_OP_RESIZE_NEAREST ||
-      n->op == QF_OP_FLATTEN || n->op == QF_OP_CONCAT;
+      n->op == QF_OP_FLATTEN || n->op == QF_OP_CONCAT || n->op == QF_OP_SLICE;
 }
 
 static gboolean
@@ -350,21 +350,24 @@ layer_before (const QfRewrite *rw, int x, int reader)
       : NULL;
 }
 
-/* A Relu, Clip or Sigmoid between codes @x and @y: into the layer that makes @x
+/* A function between codes @x and @y: into the layer that makes @x
  * where that changes nothing, else an operator by table. */
 static void
 group_activation (QfRewrite *rw, QfNode *n, int x, int y)
 {
   const QfValue *codes = qf_graph_value (rw->g, x);
   QfNode *layer = layer_before (rw, x, n->in[0]);
+  gboolean clips = n->op == QF_OP_RELU || n->op == QF_OP_CLIP;
   float lo, hi;
 
   qf_node_bounds (n, &lo, &hi);
-  if (layer && n->op == QF_OP_SIGMOID && layer->act == QF_ACT_NONE) {
-    layer->act = QF_ACT_SIGMOID;
+  if (layer && !clips && layer->act == QF_ACT_NONE) {
+    layer->act = QF_ACT_FUNCTION;
+    layer->act_op = n->op;
+    layer->act_alpha = n->alpha;
     layer->act_scale = codes->scale;
     layer->act_zero = codes->zero;
-  } else if (layer && n->op != QF_OP_SIGMOID && layer->act != QF_ACT_SIGMOID &&
+  } else if (layer && clips && layer->act != QF_ACT_FUNCTION &&
       same_quantization (codes, qf_graph_value (rw->g, y))) {
     qf_node_fuse_clip (layer, lo, hi);
   } else {
@@ -396,10 +399,11 @@ group (QfRewrite *rw, QfNode *q)
   switch (p->op) {
     case QF_OP_CONV:
     case QF_OP_GEMM:
-      if (p->act == QF_ACT_SIGMOID || !qf_quantize_weights (rw, p, x[0], y))
+      if (p->act == QF_ACT_FUNCTION || !qf_quantize_weights (rw, p, x[0], y))
         return;
       break;
     case QF_OP_ADD:
+    case QF_OP_MUL:
       x[1] = codes_of (rw, p->in[1]);
       if (x[1] < 0)
         return;
@@ -407,16 +411,15 @@ group (QfRewrite *rw, QfNode *q)
       qf_rewrite_set_out (rw, p, y);
       break;
     case QF_OP_GLOBAL_AVG_POOL:
+    case QF_OP_AVERAGE_POOL:
       qf_rewrite_set_inputs (p, 1, x);
       qf_rewrite_set_out (rw, p, y);
       break;
-    case QF_OP_RELU:
-    case QF_OP_CLIP:
-    case QF_OP_SIGMOID:
+    default:
+      if (!qf_op_is_function (p->op))
+        return;
       group_activation (rw, p, x[0], y);
       break;
-    default:
-      return;
   }
   qf_rewrite_drop (q);
 }

@@ -297,7 +297,7 @@ slide_window (const QfNode *n, const gint64 *in, gint64 *out, GError **error)
       return BAD (
           n, "kernel_shape, strides, dilations or pads is out of range");
     extent = (gint64) (w->kernel[i] - 1) * w->dilation[i] + 1;
-    if (n->op == QF_OP_MAX_POOL &&
+    if (n->op != QF_OP_CONV &&
         (w->pad[i] >= extent || w->pad[i + 2] >= extent))
       return BAD (n, "pads must be smaller than the kernel");
     room = in[i] + w->pad[i] + w->pad[i + 2] - extent;
@@ -389,22 +389,56 @@ check_pointwise (QfCheck *c, QfNode *n, GError **error)
   if (n->op == QF_OP_CLIP && !(n->lo <= n->hi)) /* NaN as well */
     return BAD (n, "its bounds %g and %g are in the wrong order",
         (double) n->lo, (double) n->hi);
+  if (!isfinite (n->alpha))
+    return BAD (n, "alpha is no number");
   return set_shape (c, n, QF_F32, x->rank, x->dims, error);
 }
 
+/* One value a channel: [N, C, 1, 1]. */
 static gboolean
-check_add (QfCheck *c, QfNode *n, GError **error)
+is_per_channel (const QfValue *v, const QfValue *of)
+{
+  return v->rank == 4 && v->dims[1] == of->dims[1] && v->dims[2] == 1 &&
+      v->dims[3] == 1;
+}
+
+static gboolean
+check_two (QfCheck *c, QfNode *n, GError **error)
 {
   const QfValue *a = computed (c, n, 0, 0, FALSE, error);
   const QfValue *b = a ? computed (c, n, 1, a->rank, FALSE, error) : NULL;
 
   if (!b)
     return FALSE;
-  for (int i = 0; i < a->rank; i++)
+  if (is_per_channel (a, b))
+    return set_shape (c, n, QF_F32, b->rank, b->dims, error);
+  for (int i = 0; i < a->rank && !is_per_channel (b, a); i++)
     if (a->dims[i] != b->dims[i])
-      return UNSUPPORTED (
-          n, "'%s' and '%s' have different shapes", a->name, b->name);
+      return UNSUPPORTED (n,
+          "'%s' and '%s' have different shapes, and neither is one value a "
+          "channel",
+          a->name, b->name);
   return set_shape (c, n, QF_F32, a->rank, a->dims, error);
+}
+
+static gboolean
+check_slice (QfCheck *c, QfNode *n, GError **error)
+{
+  const QfValue *x = computed (c, n, 0, 0, TRUE, error);
+  gint64 dims[QF_MAX_RANK];
+
+  if (!x)
+    return FALSE;
+  if (n->axis < 0)
+    n->axis += x->rank;
+  if (n->axis < 1 || n->axis >= x->rank)
+    return UNSUPPORTED (n, "axis %d is not supported", n->axis);
+  if (n->begin < 0 || n->begin >= n->end || n->end > x->dims[n->axis])
+    return BAD (n, "it takes elements %d to %d of %" G_GINT64_FORMAT, n->begin,
+        n->end, x->dims[n->axis]);
+  for (int i = 0; i < x->rank; i++)
+    dims[i] = i == n->axis ? n->end - n->begin : x->dims[i];
+  return set_shape (c, n, x->dtype, x->rank, dims, error);
 }
 
 static gboolean
@@ -440,14 +474,15 @@ check_concat (QfCheck *c, QfNode *n, GError **error)
 static gboolean
 check_spatial (QfCheck *c, QfNode *n, GError **error)
 {
-  gboolean average = n->op == QF_OP_GLOBAL_AVG_POOL;
+  gboolean average =
+      n->op == QF_OP_GLOBAL_AVG_POOL || n->op == QF_OP_AVERAGE_POOL;
   const QfValue *x = computed (c, n, 0, 4, !average, error);
   gint64 dims[4] = { 1 };
 
   if (!x)
     return FALSE;
   dims[1] = x->dims[1];
-  if (average) {
+  if (n->op == QF_OP_GLOBAL_AVG_POOL) {
     dims[2] = dims[3] = 1;
   } else if (n->op == QF_OP_RESIZE_NEAREST) {
     if (n->scale_h < 1 || n->scale_w < 1 || n->scale_h > QF_MAX_DIM ||
@@ -560,7 +595,13 @@ static const OpRule rules[QF_N_OPS] = {
   [QF_OP_RELU] = { 1, 1, check_pointwise },
   [QF_OP_CLIP] = { 1, 1, check_pointwise },
   [QF_OP_SIGMOID] = { 1, 1, check_pointwise },
-  [QF_OP_ADD] = { 2, 2, check_add },
+  [QF_OP_LEAKY_RELU] = { 1, 1, check_pointwise },
+  [QF_OP_HARD_SWISH] = { 1, 1, check_pointwise },
+  [QF_OP_SILU] = { 1, 1, check_pointwise },
+  [QF_OP_ADD] = { 2, 2, check_two },
+  [QF_OP_MUL] = { 2, 2, check_two },
+  [QF_OP_SLICE] = { 1, 1, check_slice },
+  [QF_OP_AVERAGE_POOL] = { 1, 1, check_spatial },
   [QF_OP_CONCAT] = { 1, G_MAXINT, check_concat },
   [QF_OP_MAX_POOL] = { 1, 1, check_spatial },
   [QF_OP_GLOBAL_AVG_POOL] = { 1, 1, check_spatial },

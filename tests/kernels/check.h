@@ -42,6 +42,7 @@ void bench (const QfKernels *k, QfRng *rng, const char *part);
 int check_conv (const QfKernels *k, QfRng *rng);
 int check_requant (const QfKernels *k, QfRng *rng);
 int check_add_u8 (const QfKernels *k, QfRng *rng);
+int check_mul_u8 (const QfKernels *k, QfRng *rng);
 int check_lookup_u8 (const QfKernels *k, QfRng *rng);
 int check_quantize_f32_u8 (const QfKernels *k, QfRng *rng);
 int check_dequantize_u8_f32 (const QfKernels *k, QfRng *rng);

@@ -20,8 +20,9 @@ random_scale (QfRng *rng)
                                : (float) qf_rng_uniform (rng) + 1e-3f;
 }
 
-int
-check_add_u8 (const QfKernels *k, QfRng *rng)
+/* Add or Mul of codes. */
+static int
+check_two_u8 (const QfKernels *k, QfRng *rng, int multiplies)
 {
   for (int i = 0, n_rounds = check_rounds (300); i < n_rounds; i++) {
     size_t n = (size_t) check_int (rng, 1, 300);
@@ -34,21 +35,34 @@ check_add_u8 (const QfKernels *k, QfRng *rng)
 
     check_codes (rng, a, n, i % 4 == 0);
     check_codes (rng, b, n, i % 4 == 0);
-    k->add_u8 (&p, a, b, y, n);
+    (multiplies ? k->mul_u8 : k->add_u8) (&p, a, b, y, n);
     for (size_t j = 0; j < n && ok; j++) {
       float va = p.scale_a * (float) (a[j] - p.zero_a);
       float vb = p.scale_b * (float) (b[j] - p.zero_b);
-      float sum = va + vb;
+      float sum = multiplies ? va * vb : va + vb;
       uint8_t want = to_code (sum / p.scale_y, p.zero_y, p.lo, p.hi);
 
       if (y[j] != want)
-        ok = CHECK_FAIL ("%d + %d: %d, not %d", a[j], b[j], y[j], want);
+        ok = CHECK_FAIL ("%d %c %d: %d, not %d", a[j], multiplies ? '*' : '+',
+            b[j], y[j], want);
     }
     ok &= check_free (a, "a") & check_free (b, "b") & check_free (y, "y");
     if (!ok)
       return 0;
   }
   return 1;
+}
+
+int
+check_add_u8 (const QfKernels *k, QfRng *rng)
+{
+  return check_two_u8 (k, rng, 0);
+}
+
+int
+check_mul_u8 (const QfKernels *k, QfRng *rng)
+{
+  return check_two_u8 (k, rng, 1);
 }
 
 int

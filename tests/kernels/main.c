@@ -30,6 +30,7 @@
 #define CHECK_conv_u8s8_u8_parts check_conv
 #define CHECK_requant_s32_u8 check_requant
 #define CHECK_add_u8 check_add_u8
+#define CHECK_mul_u8 check_mul_u8
 #define CHECK_lookup_u8 check_lookup_u8
 #define CHECK_quantize_f32_u8 check_quantize_f32_u8
 #define CHECK_dequantize_u8_f32 check_dequantize_u8_f32

@@ -44,14 +44,14 @@ run_act (const QfNode *n, double x)
 {
   if (n->act == QF_ACT_CLIP)
     return fmin (fmax (x, (double) n->act_lo), (double) n->act_hi);
-  return n->act == QF_ACT_SIGMOID ? run_sigmoid (x) : x;
+  return n->act == QF_ACT_FUNCTION ? run_sigmoid (x) : x;
 }
 
 /* A number that a layer on codes computed, as a code of @out. */
 static inline double
 run_code (const QfNode *n, const QfValue *out, double x)
 {
-  if (n->act == QF_ACT_SIGMOID) {
+  if (n->act == QF_ACT_FUNCTION) {
     double t = run_quantize (x, n->act_scale, n->act_zero, QF_U8);
 
     x = (t - n->act_zero) * (double) n->act_scale;

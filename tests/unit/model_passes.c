@@ -141,7 +141,7 @@ assert_promises (const QfGraph *g)
       g_assert_true (n->in[k] < 0 || made[n->in[k]]);
     if (n->act == QF_ACT_CLIP)
       g_assert_true (layer || n->op == QF_OP_ADD);
-    if (n->act == QF_ACT_SIGMOID)
+    if (n->act == QF_ACT_FUNCTION)
       g_assert_true (layer && (y->dtype == QF_F32 || n->act_scale > 0));
     if (n->op == QF_OP_QUANTIZE || n->op == QF_OP_DEQUANTIZE) {
       const QfValue *codes = n->op == QF_OP_QUANTIZE ? y : x;
@@ -246,7 +246,7 @@ test_float (void)
   n = find_node (f, "conv2");
   g_assert_cmpint (n->act, ==, QF_ACT_CLIP);
   g_assert_cmpfloat (n->act_hi, ==, 6);
-  g_assert_cmpint (find_node (f, "conv3")->act, ==, QF_ACT_SIGMOID);
+  g_assert_cmpint (find_node (f, "conv3")->act, ==, QF_ACT_FUNCTION);
   g_assert_null (find_node (f, "map"));
   g_assert_cmpstr (
       qf_graph_value (f, g_array_index (f->outputs, int, 0))->name, ==, "map");
@@ -374,7 +374,7 @@ test_sigmoid (void)
     net_output (g, y);
     f = fuse_and_compare (g, 0, 6);
     n = find_node (f, "conv");
-    g_assert_cmpint (n->act, ==, QF_ACT_SIGMOID);
+    g_assert_cmpint (n->act, ==, QF_ACT_FUNCTION);
     if (between) {
       g_assert_cmpuint (f->nodes->len, ==, 1);
       g_assert_cmpfloat (n->act_scale, ==, 1.f / 16);

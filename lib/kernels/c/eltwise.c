@@ -21,6 +21,21 @@ QF_T (add_u8) (
 }
 
 void
+QF_T (mul_u8) (
+    const QfAddU8 *p, const uint8_t *a, const uint8_t *b, uint8_t *y, size_t n)
+{
+  float lo = (float) (p->lo - p->zero_y), hi = (float) (p->hi - p->zero_y);
+  float sa = p->scale_a, sb = p->scale_b, sy = p->scale_y;
+  int za = p->zero_a, zb = p->zero_b, zy = p->zero_y;
+
+  for (size_t i = 0; i < n; i++) {
+    float v = (sa * (float) (a[i] - za)) * (sb * (float) (b[i] - zb));
+
+    y[i] = qf_to_code (v / sy, lo, hi, zy);
+  }
+}
+
+void
 QF_T (lookup_u8) (const uint8_t *x, const uint8_t *table, uint8_t *y, size_t n)
 {
   for (size_t i = 0; i < n; i++)

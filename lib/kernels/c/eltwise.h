@@ -7,6 +7,8 @@
 
 void QF_T (add_u8) (
     const QfAddU8 *p, const uint8_t *a, const uint8_t *b, uint8_t *y, size_t n);
+void QF_T (mul_u8) (
+    const QfAddU8 *p, const uint8_t *a, const uint8_t *b, uint8_t *y, size_t n);
 void QF_T (lookup_u8) (
     const uint8_t *x, const uint8_t *table, uint8_t *y, size_t n);
 void QF_T (quantize_f32_u8) (
