@@ -189,6 +189,24 @@ to_pixels (const Drawing *d, const QfuseDetection *o, gint *x, gint *y, gint *w,
   return *w > 0 && *h > 0;
 }
 
+/* Points that the network is not sure of are left out. */
+#define LEAST_POINT_SCORE 0.3f
+
+static void
+draw_points (Drawing *d, GstQfColour colour, const QfuseDetection *o)
+{
+  gint size = 2 * d->line + 1;
+
+  for (guint i = 0; i < o->n_points; i++) {
+    const QfuseKeyPoint *p = &o->points[i];
+
+    if (p->score >= LEAST_POINT_SCORE && p->x >= 0 && p->y >= 0 &&
+        p->x < (gfloat) d->canvas->width && p->y < (gfloat) d->canvas->height)
+      gst_qf_paint_rect (d->canvas, colour, (gint) p->x - d->line,
+          (gint) p->y - d->line, size, size);
+  }
+}
+
 static void
 draw_detection (Drawing *d, const QfuseDetection *o)
 {
@@ -200,6 +218,8 @@ draw_detection (Drawing *d, const QfuseDetection *o)
     return;
   if (d->settings->boxes)
     gst_qf_paint_outline (d->canvas, colour, x, y, w, h, d->line);
+  if (d->settings->points)
+    draw_points (d, colour, o);
   if (d->settings->labels) {
     caption_add_name (d, &c, o->label, o->label_id);
     caption_add_id (d, &c, o->id);

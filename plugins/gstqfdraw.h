@@ -19,7 +19,7 @@ typedef enum
 
 typedef struct
 {
-  gboolean boxes, labels, scores, actions, truth;
+  gboolean boxes, labels, scores, actions, truth, points;
   GstQfColourBy colour_by;
   gint line_width; /* pixels; 0: by the picture's height */
 } GstQfDrawSettings;

@@ -32,6 +32,7 @@ network_clear (gpointer data)
   g_clear_pointer (&n->engine, qf_engine_free);
   g_clear_pointer (&n->model, qf_model_unref);
   g_clear_pointer (&n->result.boxes, g_array_unref);
+  g_clear_pointer (&n->result.points, g_array_unref);
   g_free (n->planes);
   g_free (n->last);
   g_free (n->labels);
@@ -125,6 +126,7 @@ gst_qf_network_new (
   g_autoptr (GstQfNetwork) n = g_atomic_rc_box_new0 (GstQfNetwork);
 
   n->result.boxes = g_array_new (FALSE, FALSE, sizeof (QfBox));
+  n->result.points = g_array_new (FALSE, FALSE, sizeof (QfKeyPoint));
   n->model = qf_model_load (path, error);
   if (!n->model)
     return NULL;
@@ -174,6 +176,21 @@ action_quark (const GstQfNetwork *n, gint action)
   return quark;
 }
 
+/* The key points of @box, in pixels of the frame. */
+static QfuseKeyPoint *
+copy_points (const GstQfNetwork *n, const QfGeometry *geometry, gint first)
+{
+  QfuseKeyPoint *points = g_new (QfuseKeyPoint, n->result.n_points);
+
+  for (gint i = 0; i < n->result.n_points; i++) {
+    QfKeyPoint p = g_array_index (n->result.points, QfKeyPoint, first - 1 + i);
+
+    qf_geometry_point_to_source (geometry, &p.x, &p.y);
+    points[i] = (QfuseKeyPoint){ p.x, p.y, p.score };
+  }
+  return points;
+}
+
 static void
 add_box (const GstQfNetwork *n, const QfGeometry *geometry, QfBox box,
     GstQfFound *found)
@@ -189,6 +206,10 @@ add_box (const GstQfNetwork *n, const QfGeometry *geometry, QfBox box,
   d.y = box.y;
   d.w = box.w;
   d.h = box.h;
+  if (box.points > 0) {
+    d.n_points = (guint) n->result.n_points;
+    d.points = copy_points (n, geometry, box.points);
+  }
   g_array_append_val (found->detections, d);
 }
 

@@ -7,8 +7,8 @@
  * @short_description: draws detections, actions and ground truth
  *
  * Draws the boxes of a frame's detections (and other regions of interest, such
- * as framediff's) with their names, object numbers and scores, and the frame's
- * action in its left top corner. Lines lie inside the
+ * as framediff's) with their names, object numbers, scores and key points, and
+ * the frame's action in its left top corner. Lines lie inside the
  * box: their outer edge is the box's. Ground truth is drawn dashed, with its
  * name below. A frame with nothing to draw passes without a copy.
  *
@@ -60,6 +60,7 @@ enum
   PROP_SHOW_SCORES,
   PROP_SHOW_ACTIONS,
   PROP_SHOW_TRUTH,
+  PROP_SHOW_POINTS,
   PROP_FONT,
   PROP_COLOUR_BY,
   PROP_LINE_WIDTH
@@ -119,6 +120,9 @@ gst_qfuse_overlay_set_property (
     case PROP_SHOW_TRUTH:
       s->truth = g_value_get_boolean (value);
       break;
+    case PROP_SHOW_POINTS:
+      s->points = g_value_get_boolean (value);
+      break;
     case PROP_FONT:
       g_free (self->font);
       self->font = g_value_dup_string (value);
@@ -159,6 +163,9 @@ gst_qfuse_overlay_get_property (
       break;
     case PROP_SHOW_TRUTH:
       g_value_set_boolean (value, s->truth);
+      break;
+    case PROP_SHOW_POINTS:
+      g_value_set_boolean (value, s->points);
       break;
     case PROP_FONT:
       g_value_set_string (value, self->font);
@@ -236,7 +243,7 @@ is_something_to_draw (const GstQfuseOverlay *self, const GstQfDrawSettings *s,
     const QfuseTruthMeta *truth)
 {
   return (self->found.detections->len > 0 &&
-             (s->boxes || s->labels || s->scores)) ||
+             (s->boxes || s->labels || s->scores || s->points)) ||
       (self->found.action && s->actions) ||
       (truth && (truth->boxes->len > 0 || truth->action));
 }
@@ -320,6 +327,10 @@ gst_qfuse_overlay_class_init (GstQfuseOverlayClass *klass)
       "Write the frame's action in the left top corner", TRUE);
   install_flag (object, PROP_SHOW_TRUTH, "show-truth", "Show truth",
       "Draw ground truth, dashed; boxes to be ignored in grey", FALSE);
+  install_flag (object, PROP_SHOW_POINTS, "show-points", "Show points",
+      "Draw key points of detections (of faces, poses) with a score of 0.3 or "
+      "more",
+      TRUE);
   g_object_class_install_property (object, PROP_FONT,
       g_param_spec_string ("font", "Font",
           "Pango font description such as \"Sans Bold 12\"; without a size "
@@ -354,6 +365,10 @@ gst_qfuse_overlay_init (GstQfuseOverlay *self)
 {
   gst_qf_in_place_init (GST_BASE_TRANSFORM (self));
   gst_qf_found_init (&self->found);
-  self->settings = (GstQfDrawSettings){ TRUE, TRUE, TRUE, TRUE, FALSE };
+  self->settings = (GstQfDrawSettings){ .boxes = TRUE,
+    .labels = TRUE,
+    .scores = TRUE,
+    .actions = TRUE,
+    .points = TRUE };
   self->font = g_strdup (DEFAULT_FONT);
 }

@@ -15,7 +15,8 @@
  *
  * `frame` counts from 1 by the rule of qfusetag, `pts` is stream time in
  * nanoseconds, boxes are x, y, width, height in pixels of the frame; members
- * that are not known are left out.
+ * that are not known are left out. Key points (of faces, poses) are the member
+ * `points` of a detection, an array of [x, y, score].
  *
  * The file takes its name at the end of the stream, or when the element stops
  * after a frame has passed: nobody ever sees a half-written line, and stopping
@@ -288,6 +289,17 @@ append_detection (GString *text, const QfuseDetection *d)
     append_number (text, box[i], 3);
   }
   g_string_append_c (text, ']');
+  for (guint i = 0; i < d->n_points; i++) {
+    const QfuseKeyPoint *p = &d->points[i];
+
+    g_string_append (text, i == 0 ? ",\"points\":[[" : ",[");
+    append_number (text, p->x, 3);
+    g_string_append_c (text, ',');
+    append_number (text, p->y, 3);
+    g_string_append_c (text, ',');
+    append_number (text, p->score, 5);
+    g_string_append (text, i + 1 < d->n_points ? "]" : "]]");
+  }
   if (d->id > 0)
     g_string_append_printf (text, ",\"id\":%d", d->id);
   g_string_append_c (text, '}');

@@ -68,6 +68,13 @@ qf_geometry_to_source (const QfGeometry *g, QfBox *box)
 }
 
 void
+qf_geometry_point_to_source (const QfGeometry *g, float *x, float *y)
+{
+  *x = (float) (((double) *x - g->x) * g->src_w / g->w);
+  *y = (float) (((double) *y - g->y) * g->src_h / g->h);
+}
+
+void
 qf_geometry_to_input (const QfGeometry *g, QfBox *box)
 {
   double sx = (double) g->w / g->src_w, sy = (double) g->h / g->src_h;

@@ -24,9 +24,12 @@ typedef struct
 void qf_geometry_init (QfGeometry *g, QfFit fit, int src_w, int src_h,
     int par_n, int par_d, int dst_w, int dst_h);
 
-/** From the input's pixels to the picture's, clipped to the picture. FALSE where
- * nothing is left. */
+/** From the input's pixels to the picture's, clipped to the picture. FALSE
+ * where nothing is left. */
 gboolean qf_geometry_to_source (const QfGeometry *g, QfBox *box);
+
+/** A point from the input's pixels to the picture's; not clipped. */
+void qf_geometry_point_to_source (const QfGeometry *g, float *x, float *y);
 
 /** From the picture's pixels to the input's; not clipped. */
 void qf_geometry_to_input (const QfGeometry *g, QfBox *box);

@@ -490,6 +490,42 @@ GST_START_TEST (test_switches)
 }
 GST_END_TEST;
 
+/* Key points: squares of the box's colour, also outside of the box; the unsure
+ * and those beside the picture are left out, and all of them on request. */
+GST_START_TEST (test_points)
+{
+  for (gint shown = 0; shown < 2; shown++) {
+    g_autofree gchar *launch =
+        g_strdup_printf ("qfuseoverlay show-boxes=false show-labels=false "
+                         "show-scores=false line-width=2 show-points=%d",
+            shown);
+    GstHarness *hs = gst_harness_new_parse (launch);
+    g_autofree gchar *caps = caps_string ("GRAY8", 320, 240);
+    GstBuffer *b = gst_buffer_new_allocate (NULL, 320 * 240, NULL);
+    QfuseKeyPoint points[] = { { 110.5f, 130, 0.9f }, { 40, 50, 0.3f },
+      { 200, 200, 0.29f }, { -1, 10, 1 }, { 10, 240, 1 } };
+    QfuseDetection d = { 100, 120, 60, 80, 0.5f, 0, 0, 0, -1, 5, points };
+    GstQfFound found;
+
+    gst_harness_set_src_caps_str (hs, caps);
+    gst_buffer_memset (b, 0, 40, 320 * 240);
+    gst_qf_found_init (&found);
+    found.width = 320;
+    found.height = 240;
+    gst_qf_detections_array_append (found.detections, &d, 1);
+    gst_qf_found_attach (b, &found);
+    gst_qf_found_clear (&found);
+    b = gst_harness_push_and_pull (hs, b);
+    fail_unless_equals_int (
+        changed (b, 40, 108, 128, 113, 133), shown ? 25 : 0);
+    fail_unless_equals_int (changed (b, 40, 38, 48, 43, 53), shown ? 25 : 0);
+    fail_unless_equals_int (changed (b, 40, 0, 0, 320, 240), shown ? 50 : 0);
+    gst_buffer_unref (b);
+    gst_harness_teardown (hs);
+  }
+}
+GST_END_TEST;
+
 /* A region that someone marked has no score to be shown. */
 GST_START_TEST (test_score_of_one)
 {
@@ -662,6 +698,7 @@ qfuseoverlay_suite (void)
   tcase_add_loop_test (tc, test_mask_on_ground, 0, G_N_ELEMENTS (formats));
   tcase_add_test (tc, test_label);
   tcase_add_test (tc, test_switches);
+  tcase_add_test (tc, test_points);
   tcase_add_test (tc, test_score_of_one);
   tcase_add_test (tc, test_sharing);
   tcase_add_test (tc, test_copies);

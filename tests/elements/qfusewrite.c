@@ -124,11 +124,12 @@ static const gchar odd[] = "a \"quoted\\ name\"\n\t\x01 \xc3\xa4\xe6\xbc\xa2";
 GST_START_TEST (test_jsonl)
 {
   GstHarness *h;
+  QfuseKeyPoint points[] = { { 11, 21.5f, 0.25f }, { -3, 4, 1 } };
   const QfuseDetection d[] = {
     { 10, 20.5f, 30.25f, 8.125f, 0.93f, 0, g_quark_from_string ("person"), 3,
         -1, 0, NULL },
     { -0.0001f, 1234567, 0, 1e-9f, 0.5f, -1, 0, 0, -1, 0, NULL },
-    { 1, 2, 3, 4, 1, 7, g_quark_from_static_string (odd), 0, -1, 0, NULL },
+    { 1, 2, 3, 4, 1, 7, g_quark_from_static_string (odd), 0, -1, 2, points },
   };
   g_autoptr (GPtrArray) lines = NULL;
   GstBuffer *b = frame (1);
@@ -181,8 +182,18 @@ GST_START_TEST (test_jsonl)
   fail_if (json_object_has_member (o, "label"));
   fail_if (json_object_has_member (o, "label_id"));
   fail_if (json_object_has_member (o, "id"));
+  fail_if (json_object_has_member (o, "points"));
   o = json_array_get_object_element (a, 2);
   fail_unless_equals_string (json_object_get_string_member (o, "label"), odd);
+  a = json_object_get_array_member (o, "points");
+  fail_unless_equals_int (json_array_get_length (a), 2);
+  for (guint i = 0; i < 2; i++) {
+    box = json_array_get_array_element (a, i);
+    fail_unless_equals_int (json_array_get_length (box), 3);
+    fail_unless (json_array_get_double_element (box, 0) == points[i].x);
+    fail_unless (json_array_get_double_element (box, 1) == points[i].y);
+    fail_unless (json_array_get_double_element (box, 2) == points[i].score);
+  }
 
   o = json_object_get_object_member (line (lines, 1), "action");
   fail_unless_equals_string (
