@@ -5,6 +5,7 @@
 #include "vision/metrics.h"
 
 #include <math.h>
+#include <string.h>
 
 static guint8 *
 image_codes (const QfTrainer *t, int image)
@@ -24,31 +25,25 @@ fill_real (const QfTrainer *t, int image, const guint8 *codes)
 }
 
 void
+qf_batch_put (const QfTrainer *t, int image, const guint8 *codes)
+{
+  if (t->net->quantize)
+    memcpy (image_codes (t, image), codes, qf_trainer_sample_bytes (t));
+  else
+    fill_real (t, image, codes);
+}
+
+void
 qf_batch_load (gpointer data, int image, int worker)
 {
   QfBatch *b = data;
   QfTrainer *t = b->t;
-  int number = b->order ? b->order[b->first + image]
-                        : (b->first + image) * b->every;
+  int number = (b->first + image) * b->every;
   const QfSample *s = g_ptr_array_index (b->samples, (guint) number);
-  g_autofree guint8 *own
-      = t->net->quantize ? NULL : g_malloc (qf_trainer_sample_bytes (t));
-  guint8 *codes = own ? own : image_codes (t, image);
+  g_autofree guint8 *codes = g_malloc (qf_trainer_sample_bytes (t));
 
-  if (b->order) {
-    /* A stream of its own for each picture of each epoch. */
-    QfRng rng = { t->o.seed * UINT64_C (0x9e3779b97f4a7c15)
-      + (guint64) t->epoch * UINT64_C (0xd1342543de82ef95)
-      + (guint64) number };
-
-    qf_rng_next (&rng);
-    g_array_set_size (t->batch_boxes[image], 0);
-    qf_sample_augment (&t->augment, s, rng, codes, t->batch_boxes[image]);
-  } else {
-    qf_sample_plain (&t->augment, s, codes);
-  }
-  if (own)
-    fill_real (t, image, own);
+  qf_sample_plain (&t->augment, s, codes);
+  qf_batch_put (t, image, codes);
 }
 
 static QfTensor
@@ -113,7 +108,7 @@ qf_trainer_measure (QfTrainer *t, GPtrArray *samples, int every, QfScores *score
     return FALSE;
   for (int first = 0; first < total; first += t->net->batch) {
     int n = MIN (t->net->batch, total - first);
-    QfBatch b = { t, samples, NULL, first, every };
+    QfBatch b = { t, samples, first, every };
 
     qf_pool_run (t->pool, qf_batch_load, &b, n);
     qf_net_forward (t->net, n, FALSE);

@@ -27,6 +27,10 @@ QfSample *qf_sample_new (const guint8 *planes, gsize bytes, const QfBox *boxes,
     int n_boxes, int action);
 void qf_sample_free (QfSample *s);
 
+/** A hash of @bytes of planes and of what is true of them, that goes on from
+ * @hash. */
+guint64 qf_sample_hash (const QfSample *s, gsize bytes, guint64 hash);
+
 /** Writes a sample as it stands to @codes [height][width][planes]. */
 void qf_sample_plain (const QfAugment *a, const QfSample *s, guint8 *codes);
 

@@ -24,9 +24,20 @@ struct _QfTrainer
   gint64 step, total; /* of this run */
   gint64 start_time;  /* monotonic, µs */
   double threshold;   /* stored as qfuse.threshold */
-  GArray **batch_boxes; /* [batch] QfBox */
   int *order;         /* shuffled sample numbers */
-  int epoch;
+  struct _QfPrefetch *prefetch;
+
+  /* Where the run stands; in checkpoints. */
+  int epoch, batch; /* from 1; of the epoch, the next one to be done */
+  double best;      /* score of the best model, −1: none yet */
+  QfLoss sum;       /* over the epoch's batches */
+  double seconds;   /* since the start, when the checkpoint was made */
+
+  char *checkpoint;       /* owned copy of o's */
+  char *digest;           /* of what is trained: see checkpoint.h */
+  guint64 samples_hash;   /* of all samples */
+  gint64 checkpoint_time; /* monotonic, µs, of the last one */
+  GBytes *best_model;     /* NULL: none */
 };
 
 /** Bytes of one sample's planes. */
@@ -41,12 +52,14 @@ typedef struct
 {
   QfTrainer *t;
   GPtrArray *samples;
-  const int *order; /* augmented; NULL: every @every-th in turn, as it stands */
-  int first, every;
+  int first, every; /* every @every-th in turn from number @first of these on */
 } QfBatch;
 
-/** A QfTask: puts sample @image of a batch into the net's input. */
+/** A QfTask: puts sample @image of a batch into the net's input, as it stands. */
 void qf_batch_load (gpointer batch, int image, int worker);
+
+/** Puts @codes [height][width][planes] into the net's input as image @image. */
+void qf_batch_put (const QfTrainer *t, int image, const guint8 *codes);
 
 /** Frozen forward passes over every @every-th of @samples; fills @scores. */
 gboolean qf_trainer_measure (QfTrainer *t, GPtrArray *samples, int every,

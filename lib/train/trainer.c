@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "model/model-private.h"
 #include "train/build.h"
+#include "train/checkpoint.h"
+#include "train/prefetch.h"
 #include "train/trainer-private.h"
 
 #include <math.h>
@@ -30,6 +32,7 @@ qf_train_options_init (QfTrainOptions *o)
   o->flip = TRUE;
   o->seed = 1;
   o->quantize = TRUE;
+  o->checkpoint_seconds = 60;
 }
 
 static int
@@ -133,6 +136,7 @@ qf_trainer_new (const QfTrainOptions *options, QfModel *start, GError **error)
   t->o.labels = t->labels = g_strdup (options->labels);
   t->o.optimizer = t->optimizer_name = g_strdup (options->optimizer);
   set_defaults (&t->o);
+  t->o.checkpoint = t->checkpoint = g_strdup (options->checkpoint);
   t->n_labels = count_labels (t->labels);
   t->augment = (QfAugment){ options->planes, options->width, options->height,
     options->zoom_min, options->zoom_max, options->shift, options->brightness,
@@ -160,11 +164,11 @@ qf_trainer_new (const QfTrainOptions *options, QfModel *start, GError **error)
 static void
 free_run (QfTrainer *t)
 {
-  for (int i = 0; t->batch_boxes && i < t->net->batch; i++)
-    g_array_unref (t->batch_boxes[i]);
-  g_clear_pointer (&t->batch_boxes, g_free);
+  g_clear_pointer (&t->prefetch, qf_prefetch_free);
   g_clear_pointer (&t->order, g_free);
   g_clear_pointer (&t->optimizer, qf_optimizer_free);
+  g_clear_pointer (&t->digest, g_free);
+  g_clear_pointer (&t->best_model, g_bytes_unref);
   g_clear_pointer (&t->net, qf_net_free);
 }
 
@@ -182,6 +186,7 @@ qf_trainer_free (QfTrainer *t)
   g_free (t->network);
   g_free (t->labels);
   g_free (t->optimizer_name);
+  g_free (t->checkpoint);
   g_free (t);
 }
 
@@ -201,6 +206,8 @@ qf_trainer_add (QfTrainer *t, const guint8 *planes, const QfBox *boxes,
       s->boxes[kept++] = *b;
   }
   s->n_boxes = kept;
+  t->samples_hash = qf_sample_hash (s, qf_trainer_sample_bytes (t),
+      t->samples_hash + (validation ? 1 : 0));
   g_ptr_array_add (validation ? t->validation : t->train, s);
 }
 
@@ -218,21 +225,42 @@ qf_trainer_bytes (const QfTrainer *t)
 
 /* One step -------------------------------------------------------------------------- */
 
-static void
-train_step (QfTrainer *t, int first, int n, double rate, QfLoss *loss)
+typedef struct
 {
-  QfBatch b = { t, t->train, t->order, first, 1 };
+  const QfTrainer *t;
+  const QfPrefetched *batch;
+} Put;
+
+static void
+put_image (gpointer data, int image, int worker)
+{
+  Put *p = data;
+
+  qf_batch_put (p->t, image,
+      p->batch->codes + qf_trainer_sample_bytes (p->t) * (gsize) image);
+}
+
+static void
+ask_batch (QfTrainer *t, int batch)
+{
+  qf_prefetch_ask (t->prefetch, t->epoch, t->order + batch * t->net->batch);
+}
+
+/* Trains on batch @batch of @batches while the next one is made. */
+static void
+train_step (QfTrainer *t, int batch, int batches, double rate, QfLoss *loss)
+{
+  const QfPrefetched *b = qf_prefetch_take (t->prefetch);
+  int n = t->net->batch;
+  Put put = { t, b };
   g_autofree QfTarget *targets = g_new0 (QfTarget, n);
 
-  qf_pool_run (t->pool, qf_batch_load, &b, n);
-  for (int i = 0; i < n; i++) {
-    const QfSample *s
-        = g_ptr_array_index (t->train, (guint) t->order[first + i]);
-    GArray *boxes = t->batch_boxes[i];
-
-    targets[i]
-        = (QfTarget){ (QfBox *) boxes->data, (int) boxes->len, s->action };
-  }
+  if (batch + 1 < batches)
+    ask_batch (t, batch + 1);
+  qf_pool_run (t->pool, put_image, &put, n);
+  for (int i = 0; i < n; i++)
+    targets[i] = (QfTarget){ (QfBox *) b->boxes[i]->data,
+      (int) b->boxes[i]->len, b->action[i] };
   qf_net_forward (t->net, n, TRUE);
   t->loss->run (t->net, targets, n, loss);
   qf_net_backward (t->net, n);
@@ -267,14 +295,21 @@ rate_at (const QfTrainer *t, double p)
 
 /* The run -------------------------------------------------------------------------------- */
 
+/* The order of an epoch depends on nothing but its number. */
 static void
-shuffle (int *order, int n, QfRng *rng)
+shuffle (QfTrainer *t)
 {
-  for (int i = n - 1; i > 0; i--) {
-    int j = (int) qf_rng_below (rng, (guint32) i + 1), swap = order[i];
+  QfRng rng = { t->o.seed * UINT64_C (0x9e3779b97f4a7c15) ^
+    (guint64) t->epoch * UINT64_C (0x5bd1e995) };
+  int n = (int) t->train->len;
 
-    order[i] = order[j];
-    order[j] = swap;
+  for (int i = 0; i < n; i++)
+    t->order[i] = i;
+  for (int i = n - 1; i > 0; i--) {
+    int j = (int) qf_rng_below (&rng, (guint32) i + 1), swap = t->order[i];
+
+    t->order[i] = t->order[j];
+    t->order[j] = swap;
   }
 }
 
@@ -316,14 +351,18 @@ prepare_run (QfTrainer *t, GError **error)
     qf_net_init (t->net, &rng);
   make_optimizer (t);
   t->order = g_new (int, n);
-  for (int i = 0; i < n; i++)
-    t->order[i] = i;
-  t->batch_boxes = g_new0 (GArray *, t->net->batch);
-  for (int i = 0; i < t->net->batch; i++)
-    t->batch_boxes[i] = g_array_new (FALSE, FALSE, sizeof (QfBox));
+  t->prefetch = qf_prefetch_new (t, t->net->batch, error);
+  if (!t->prefetch)
+    return FALSE;
   t->step = 0;
   t->total = (gint64) t->o.epochs * (n / t->net->batch);
-  t->start_time = g_get_monotonic_time ();
+  t->epoch = 1;
+  t->batch = 0;
+  t->best = -1;
+  t->sum = (QfLoss){ 0 };
+  t->start_time = t->checkpoint_time = g_get_monotonic_time ();
+  if (t->checkpoint)
+    t->digest = qf_checkpoint_digest (t);
   return TRUE;
 }
 
@@ -335,8 +374,8 @@ cancelled (GError **error)
 }
 
 static gboolean
-run_batch (QfTrainer *t, int batch, QfTrainReport *r, QfLoss *sum,
-    QfTrainFunc func, gpointer user_data, GError **error)
+run_batch (QfTrainer *t, QfTrainReport *r, QfTrainFunc func,
+    gpointer user_data, GError **error)
 {
   double p = progress (t);
   QfLoss loss;
@@ -345,18 +384,18 @@ run_batch (QfTrainer *t, int batch, QfTrainReport *r, QfLoss *sum,
   if (p >= 0.8)
     t->net->frozen = TRUE;
   r->learning_rate = rate_at (t, p);
-  train_step (t, batch * t->net->batch, t->net->batch, r->learning_rate,
-      &loss);
+  train_step (t, t->batch, r->batches, r->learning_rate, &loss);
   t->step++;
-  sum->total += loss.total;
-  sum->klass += loss.klass;
-  sum->box += loss.box;
-  r->batch = batch;
+  t->sum.total += loss.total;
+  t->sum.klass += loss.klass;
+  t->sum.box += loss.box;
+  r->batch = t->batch++;
   r->loss = loss.total;
   r->loss_class = loss.klass;
   r->loss_box = loss.box;
   r->frozen = t->net->frozen;
   r->seconds = (double) (g_get_monotonic_time () - t->start_time) * 1e-6;
+  r->waited = qf_prefetch_waited (t->prefetch);
   if (!isfinite (loss.total) || !qf_net_finite (t->net)) {
     g_set_error (error, QF_ERROR, QF_ERROR_FAILED,
         "Training diverged in epoch %d (the loss is no finite number); lower "
@@ -371,7 +410,7 @@ run_batch (QfTrainer *t, int batch, QfTrainReport *r, QfLoss *sum,
 /* Whether this epoch's model is the best so far. Without validation samples the
  * newest is. */
 static gboolean
-judge (QfTrainer *t, QfTrainReport *r, double *best, GError **error)
+judge (QfTrainer *t, QfTrainReport *r, GError **error)
 {
   QfScores s = { NAN, NAN, NAN };
   double score;
@@ -386,47 +425,111 @@ judge (QfTrainer *t, QfTrainReport *r, double *best, GError **error)
   r->best_f1 = s.best_f1;
   r->accuracy = s.accuracy;
   score = isfinite (s.ap50) ? s.ap50 : s.accuracy;
-  r->best = !(score < *best);
+  r->best = !(score < t->best);
   if (r->best && isfinite (score))
-    *best = score;
+    t->best = score;
   return TRUE;
 }
 
-gboolean
-qf_trainer_run (QfTrainer *t, QfTrainFunc func, gpointer user_data,
-    GError **error)
+/* Keeps the model as a file holds it, for checkpoints. */
+static gboolean
+keep_best (QfTrainer *t, GError **error)
 {
-  QfRng rng = { t->o.seed ^ UINT64_C (0x5bd1e995) };
-  double best = -1;
-  int batches;
+  g_autoptr (QfModel) model = NULL;
+
+  g_clear_pointer (&t->best_model, g_bytes_unref);
+  model = qf_trainer_export (t, error);
+  t->best_model = model ? qf_model_to_bytes (model, error) : NULL;
+  return t->best_model != NULL;
+}
+
+static gboolean
+save_checkpoint (QfTrainer *t, GError **error)
+{
+  t->checkpoint_time = g_get_monotonic_time ();
+  return !t->checkpoint || qf_checkpoint_save (t, t->checkpoint, error);
+}
+
+/* The batches of an epoch that are left, or as many as time allows. */
+static gboolean
+run_batches (QfTrainer *t, QfTrainReport *r, QfTrainFunc func,
+    gpointer user_data, GError **error)
+{
+  gboolean asked = FALSE;
+
+  shuffle (t);
+  while (t->batch < r->batches && progress (t) < 1) {
+    if (!asked)
+      ask_batch (t, t->batch);
+    asked = TRUE;
+    if (!run_batch (t, r, func, user_data, error))
+      return FALSE;
+    if (t->checkpoint && t->batch < r->batches &&
+        (double) (g_get_monotonic_time () - t->checkpoint_time) * 1e-6 >=
+            t->o.checkpoint_seconds &&
+        !save_checkpoint (t, error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+/* Measures an epoch that is over, tells of it and goes to the next. */
+static gboolean
+end_epoch (QfTrainer *t, QfTrainReport *r, gboolean last, QfTrainFunc func,
+    gpointer user_data, GError **error)
+{
+  if ((last || t->validation->len > 0) &&
+      !qf_trainer_choose_threshold (t, error))
+    return FALSE;
+  if (!judge (t, r, error))
+    return FALSE;
+  if (r->best && t->checkpoint && !keep_best (t, error))
+    return FALSE;
+  r->batch = -1;
+  r->loss = t->sum.total / r->batches;
+  r->loss_class = t->sum.klass / r->batches;
+  r->loss_box = t->sum.box / r->batches;
+  r->seconds = (double) (g_get_monotonic_time () - t->start_time) * 1e-6;
+  r->waited = qf_prefetch_waited (t->prefetch);
+  if (func && !func (t, r, user_data))
+    return cancelled (error);
+  t->epoch = last ? t->o.epochs + 1 : t->epoch + 1;
+  t->batch = 0;
+  t->sum = (QfLoss){ 0 };
+  return save_checkpoint (t, error);
+}
+
+gboolean
+qf_trainer_run (
+    QfTrainer *t, QfTrainFunc func, gpointer user_data, GError **error)
+{
+  gboolean resumed;
 
   if (!prepare_run (t, error))
     return FALSE;
-  batches = (int) t->train->len / t->net->batch;
-  for (t->epoch = 1; t->epoch <= t->o.epochs; t->epoch++) {
-    QfTrainReport r = { t->epoch, t->o.epochs, 0, batches };
-    QfLoss sum = { 0 };
-    gboolean last;
+  resumed = t->o.resume && t->checkpoint &&
+      g_file_test (t->checkpoint, G_FILE_TEST_EXISTS);
+  if (resumed && !qf_checkpoint_load (t, t->checkpoint, error))
+    return FALSE;
+  while (t->epoch <= t->o.epochs) {
+    QfTrainReport r = { .epoch = t->epoch,
+      .epochs = t->o.epochs,
+      .batches = (int) t->train->len / t->net->batch,
+      .ap50 = NAN,
+      .best_f1 = NAN,
+      .accuracy = NAN,
+      .resumed = resumed };
 
-    r.ap50 = r.best_f1 = r.accuracy = NAN;
-    shuffle (t->order, (int) t->train->len, &rng);
-    for (int i = 0; i < batches && progress (t) < 1; i++)
-      if (!run_batch (t, i, &r, &sum, func, user_data, error))
-        return FALSE;
-    last = t->epoch == t->o.epochs || progress (t) >= 1;
-    if ((last || t->validation->len > 0) && !qf_trainer_choose_threshold (t, error))
+    if (!run_batches (t, &r, func, user_data, error) ||
+        !end_epoch (t, &r, t->epoch == t->o.epochs || progress (t) >= 1, func,
+            user_data, error))
       return FALSE;
-    if (!judge (t, &r, &best, error))
-      return FALSE;
-    r.batch = -1;
-    r.loss = sum.total / batches;
-    r.loss_class = sum.klass / batches;
-    r.loss_box = sum.box / batches;
-    r.seconds = (double) (g_get_monotonic_time () - t->start_time) * 1e-6;
-    if (func && !func (t, &r, user_data))
-      return cancelled (error);
-    if (last)
-      break;
   }
   return TRUE;
+}
+
+GBytes *
+qf_trainer_best (const QfTrainer *t)
+{
+  return t->best_model;
 }

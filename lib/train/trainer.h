@@ -39,6 +39,15 @@ typedef struct
   guint64 seed;
   int threads;               /**< 0: as many as the affinity mask allows */
   gboolean quantize;         /**< FALSE: the same in float (for comparison) */
+
+  /* A new option that changes what is learned belongs into the digest of
+   * checkpoint.c, too. */
+  const char *checkpoint; /**< file that holds the whole state, replaced as a
+                             whole now and then; NULL: none */
+  double checkpoint_seconds; /**< how often within an epoch; each epoch's end
+                                makes one in any case */
+  gboolean resume; /**< go on from that file, where it exists, to the same bytes
+                      as without a stop */
 } QfTrainOptions;
 
 void qf_train_options_init (QfTrainOptions *o);
@@ -57,6 +66,9 @@ typedef struct
   double seconds;  /**< since the start */
   gboolean best;   /**< the best so far: worth writing */
   gboolean frozen; /**< statistics and ranges are frozen */
+  gboolean resumed; /**< goes on from a checkpoint */
+  double waited;   /**< seconds of this process that the training waited for
+                      samples */
 } QfTrainReport;
 
 /** Called in the thread that runs. Return FALSE to stop. In a report with `best` qf_trainer_export() gives that model. */
@@ -79,9 +91,17 @@ int qf_trainer_n_samples (const QfTrainer *t, gboolean validation);
 gsize qf_trainer_bytes (const QfTrainer *t);
 
 /** Trains. FALSE with QF_ERROR_CANCELLED where @func said so, with
- * QF_ERROR_ARGUMENT without usable samples, QF_ERROR_FAILED where it diverged. */
+ * QF_ERROR_ARGUMENT without usable samples or where the checkpoint is of another
+ * training, QF_ERROR_FAILED where it diverged (then the checkpoint is of a step
+ * before), QF_ERROR_FILE or QF_ERROR_FORMAT for a checkpoint that cannot be
+ * written or read. */
 gboolean qf_trainer_run (QfTrainer *t, QfTrainFunc func, gpointer user_data,
     GError **error);
+
+/** The best model so far as a file holds it; also that of a training which went
+ * on from a checkpoint and found no better one. NULL: none. Owned by @t. Kept
+ * with a checkpoint only. */
+GBytes *qf_trainer_best (const QfTrainer *t);
 
 /** The model as it stands: fused, quantized, with metadata. */
 QfModel *qf_trainer_export (QfTrainer *t, GError **error);

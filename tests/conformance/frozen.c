@@ -162,7 +162,7 @@ compare_frame (State *s, QfEngine *engine, const char *folder, int frame)
   const guint8 *planes = g_ptr_array_index (s->later, frame);
   g_autoptr (GPtrArray) one
       = g_ptr_array_new_with_free_func ((GDestroyNotify) qf_sample_free);
-  QfBatch batch = { s->t, one, NULL, 0, 1 };
+  QfBatch batch = { s->t, one, 0, 1 };
   g_autoptr (GByteArray) net = NULL, ran = NULL;
 
   g_ptr_array_add (one, qf_sample_new (planes, size, NULL, 0, -1));
