@@ -8,6 +8,7 @@
  *   [--serve]: one step for each line of standard input, then "SECONDS\n" */
 #include "base/rng.h"
 #include "train/net.h"
+#include "train/optimizer.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -140,14 +141,14 @@ loss_grad (QfNet *net)
 }
 
 static double
-step (QfNet *net)
+step (QfNet *net, QfOptimizer *optimizer)
 {
   double t = seconds ();
 
   qf_net_forward (net, batch, TRUE);
   loss_grad (net);
   qf_net_backward (net, batch);
-  qf_net_sgd (net, 0.01, 0.9, 1e-4);
+  qf_optimizer_step (optimizer, 0.01);
   return seconds () - t;
 }
 
@@ -209,6 +210,8 @@ main (int argc, char **argv)
   g_autoptr (QfGraph) graph = pyramid ();
   QfRng rng = { 1 };
   QfPool *pool;
+  const QfOptimizerOptions sgd = { QF_OPTIMIZER_SGD, 0.9, 0.999, 1e-4, 0, 0 };
+  QfOptimizer *optimizer;
   QfNet *net;
   QfBlob *x;
   char line[64];
@@ -226,21 +229,23 @@ main (int argc, char **argv)
   if (!net)
     g_error ("%s", error->message);
   qf_net_init (net, &rng);
+  optimizer = qf_optimizer_new (net, &sgd);
   x = qf_net_blob (net, net->input);
   for (gsize i = 0; i < (gsize) batch * x->h * x->w * x->c; i++)
     x->codes[i] = (guint8) qf_rng_below (&rng, 256);
   while (serve && fgets (line, sizeof line, stdin)) {
-    printf ("%.6f\n", step (net));
+    printf ("%.6f\n", step (net, optimizer));
     fflush (stdout);
   }
   for (int i = 0; i < steps && !serve; i++)
-    least = MIN (least, step (net));
+    least = MIN (least, step (net, optimizer));
   if (layers)
     print_layers (net);
   if (!serve)
     printf ("%d threads: %.2f images/s\n", qf_pool_threads (pool),
         batch / least);
   print_memory ();
+  qf_optimizer_free (optimizer);
   qf_net_free (net);
   qf_pool_free (pool);
   return 0;
