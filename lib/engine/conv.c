@@ -96,10 +96,8 @@ check_range (const QfNode *n, const QfConvShape *s, const gint8 *w,
   int x_max = MAX (x_zero, 255 - x_zero);
 
   for (int o = 0; o < s->out_c; o++) {
-    gint64 sum = 0;
+    gint64 sum = qf_sum_of_sizes (w + o * k, k);
 
-    for (gint64 i = 0; i < k; i++, w++)
-      sum += ABS ((int) *w);
     if (sum * x_max + (bias ? ABS ((gint64) bias[o]) : 0) > G_MAXINT32)
       return qf_plan_unsupported (n, "its sums do not fit into 32 bits", error);
   }

@@ -11,7 +11,7 @@ qf_value_free (gpointer p)
   QfValue *v = p;
 
   g_free (v->name);
-  g_free (v->data);
+  g_clear_pointer (&v->owner, g_bytes_unref);
   g_free (v->scales);
   g_free (v);
 }
@@ -54,12 +54,10 @@ static QfValue *
 value_copy (const QfValue *v)
 {
   QfValue *c = g_memdup2 (v, sizeof *v);
-  gsize n = v->data ? (gsize) qf_value_elements (v) : 0;
 
   c->name = g_strdup (v->name);
-  c->data = g_memdup2 (v->data, n * qf_dtype_size (v->dtype));
-  if (v->data && n == 0) /* a constant without elements stays a constant */
-    c->data = g_malloc0 (1);
+  if (v->owner)
+    g_bytes_ref (v->owner);
   if (v->scales)
     c->scales = g_memdup2 (v->scales, (gsize) v->dims[0] * sizeof (float));
   return c;
@@ -105,6 +103,26 @@ qf_graph_add_value (
   return (int) g->values->len - 1;
 }
 
+void
+qf_value_take (QfValue *v, void *data)
+{
+  gsize bytes = (gsize) qf_value_elements (v) * qf_dtype_size (v->dtype);
+
+  g_clear_pointer (&v->owner, g_bytes_unref);
+  v->owner = g_bytes_new_take (data, MAX (bytes, 1));
+  v->data = data;
+}
+
+void
+qf_value_share (QfValue *v, const QfValue *from)
+{
+  GBytes *owner = g_bytes_ref (from->owner);
+
+  g_clear_pointer (&v->owner, g_bytes_unref);
+  v->owner = owner;
+  v->data = from->data;
+}
+
 int
 qf_graph_add_constant (QfGraph *g, const char *name, QfDType dtype, int rank,
     const gint64 *dims, const void *data)
@@ -112,10 +130,13 @@ qf_graph_add_constant (QfGraph *g, const char *name, QfDType dtype, int rank,
   int i = qf_graph_add_value (g, name, dtype, rank, dims);
   QfValue *v = qf_graph_value (g, i);
   gsize bytes = (gsize) qf_value_elements (v) * qf_dtype_size (dtype);
+  void *copy;
 
-  v->data = g_malloc0 (MAX (bytes, 1));
+  /* one without elements is a constant nevertheless */
+  copy = g_malloc0 (MAX (bytes, 1));
   if (bytes)
-    memcpy (v->data, data, bytes);
+    memcpy (copy, data, bytes);
+  qf_value_take (v, copy);
   return i;
 }
 
@@ -169,6 +190,24 @@ qf_op_name (QfOp op)
   };
 
   return (unsigned) op < QF_N_OPS ? names[op] : "?";
+}
+
+gint64
+qf_sum_of_sizes (const gint8 *w, gint64 n)
+{
+  gint64 sum = 0;
+
+  while (n > 0) { /* so many that 32 bits hold, which vectors do faster */
+    int part = (int) MIN (n, 1 << 24);
+    guint32 sum32 = 0;
+
+    for (int i = 0; i < part; i++)
+      sum32 += (guint32) ABS (w[i]);
+    sum += sum32;
+    w += part;
+    n -= part;
+  }
+  return sum;
 }
 
 gint64

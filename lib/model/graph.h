@@ -72,7 +72,8 @@ typedef struct
   int rank;                 /* −1: not known yet */
   gint64 dims[QF_MAX_RANK]; /* −1: not known yet */
 
-  void *data; /* a constant's elements, NCHW order; NULL: computed */
+  const void *data; /* a constant's elements, NCHW order; NULL: computed */
+  GBytes *owner;    /* of data; copies of the value share it */
 
   /* Quantization, after qf_graph_fuse(): */
   float scale;   /* activation (QF_U8): one scale, > 0; 0: not quantized */
@@ -146,6 +147,13 @@ int qf_graph_add_value (
 int qf_graph_add_constant (QfGraph *g, const char *name, QfDType dtype,
     int rank, const gint64 *dims, const void *data);
 
+/** Makes @v a constant of @data, which is taken (g_free()). */
+void qf_value_take (QfValue *v, void *data);
+
+/** Makes @v a constant that shares the elements of @from: of one dtype and as
+ * many. */
+void qf_value_share (QfValue *v, const QfValue *from);
+
 /** Appends a node with one new output value (named @out_name, float32, shape
  * not known) and returns the node, so that the caller can set its attributes;
  * its window starts as 1x1, stride 1, no padding, one group. Node and output
@@ -200,6 +208,9 @@ gboolean qf_graph_validate (QfGraph *g, GError **error);
  * Gemm. Every uint8 activation has `scale` > 0. Where a group cannot be exact
  * in int32 or its weights are of another kind, it stays float32. */
 gboolean qf_graph_fuse (QfGraph *g, GError **error);
+
+/** Σ |w| of @n codes. */
+gint64 qf_sum_of_sizes (const gint8 *w, gint64 n);
 
 /** Multiply-accumulates of one run (Conv and Gemm). */
 gint64 qf_graph_macs (const QfGraph *g);

@@ -22,8 +22,9 @@ QfModel *qf_model_new (QfGraph *graph);
 void qf_value_free (gpointer value);
 void qf_node_free (gpointer node);
 
-/** Reads and writes the protobuf form (onnx_read.c, onnx_write.c). */
-QfModel *qf_onnx_read (const guint8 *bytes, gsize size, GError **error);
+/** Reads and writes the protobuf form (onnx_read.c, onnx_write.c). Reading
+ * takes @bytes and drops them as soon as it can. */
+QfModel *qf_onnx_read (GBytes *bytes, GError **error);
 GBytes *qf_onnx_write (const QfModel *model, GError **error);
 
 /* validate.c: judges a graph step by step, so that a reader knows the shapes of

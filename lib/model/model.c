@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <math.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -146,19 +147,39 @@ check_fields (int fd, guint64 at, guint64 end, gboolean outermost, int *left,
   return TRUE;
 }
 
-static guint8 *
+typedef struct
+{
+  void *data;
+  gsize size;
+} Pages;
+
+static void
+pages_free (gpointer p)
+{
+  Pages *pages = p;
+
+  munmap (pages->data, pages->size);
+  g_free (pages);
+}
+
+/* Into pages of their own: the heap would keep what it has once had. */
+static GBytes *
 read_all (int fd, gsize size, GError **error)
 {
-  g_autofree guint8 *bytes = g_try_malloc (size);
+  g_autoptr (GBytes) bytes = NULL;
+  guint8 *data = mmap (
+      NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   gsize done = 0;
 
-  if (!bytes) {
+  if (data == MAP_FAILED) {
     g_set_error (error, QF_ERROR, QF_ERROR_FILE,
         "no memory for its %" G_GSIZE_FORMAT " bytes", size);
     return NULL;
   }
+  bytes = g_bytes_new_with_free_func (data, size, pages_free,
+      g_memdup2 (&(Pages){ data, size }, sizeof (Pages)));
   while (done < size) {
-    gssize got = read (fd, bytes + done, size - done);
+    gssize got = read (fd, data + done, size - done);
 
     if (got < 0 && errno == EINTR)
       continue;
@@ -175,7 +196,7 @@ read_all (int fd, gsize size, GError **error)
 static QfModel *
 load_fd (int fd, GError **error)
 {
-  g_autofree guint8 *bytes = NULL;
+  GBytes *bytes;
   int fields = MAX_FIELDS;
   struct stat st;
 
@@ -195,7 +216,7 @@ load_fd (int fd, GError **error)
   if (!check_fields (fd, 0, (guint64) st.st_size, TRUE, &fields, error))
     return NULL;
   bytes = read_all (fd, (gsize) st.st_size, error);
-  return bytes ? qf_onnx_read (bytes, (gsize) st.st_size, error) : NULL;
+  return bytes ? qf_onnx_read (bytes, error) : NULL;
 }
 
 QfModel *
@@ -232,7 +253,7 @@ qf_model_load_bytes (GBytes *bytes, const char *name, GError **error)
   else if (!looks_like_onnx (data, size))
     g_set_error (error, QF_ERROR, QF_ERROR_FORMAT, "is not an ONNX file");
   else
-    model = qf_onnx_read (data, size, error);
+    model = qf_onnx_read (g_bytes_ref (bytes), error);
   if (!model)
     g_prefix_error (error, "%s: ", name);
   return model;

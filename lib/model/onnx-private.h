@@ -52,6 +52,10 @@ gboolean qf_onnx_tensor_check (const Onnx__TensorProto *t, GError **error);
 gboolean qf_onnx_tensor_read (
     const Onnx__TensorProto *t, QfOnnxConstant *out, GError **error);
 
+/** Takes the elements out of the tensor where that is possible. */
+gboolean qf_onnx_tensor_take (
+    Onnx__TensorProto *t, QfOnnxConstant *out, GError **error);
+
 /** The same for the attribute of a Constant node. */
 gboolean qf_onnx_attribute_read (
     const Onnx__AttributeProto *a, QfOnnxConstant *out, GError **error);
@@ -90,9 +94,10 @@ int qf_onnx_value (QfOnnxReader *r, const char *name, GError **error);
 char *qf_onnx_unique_name (
     const QfOnnxReader *r, const char *stem, const char *suffix);
 
-/** Adds a constant that the reader computed, under such a name. */
+/** Adds a constant that the reader computed, under such a name, and takes its
+ * data; where it fails, it may have left that. */
 int qf_onnx_add_constant (QfOnnxReader *r, const char *stem, const char *suffix,
-    const QfOnnxConstant *k, GError **error);
+    QfOnnxConstant *k, GError **error);
 
 /* ---- onnx_attributes.c -------------------------------------------------- */
 

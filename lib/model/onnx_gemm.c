@@ -110,7 +110,7 @@ shape_bias (QfOnnxReader *r, int value, const char *stem, gint64 outputs,
   for (gint64 i = 0; i < outputs; i++)
     data[i] = beta * ((const float *) v->data)[n == 1 ? 0 : i];
   k.n = k.dims[0] = outputs;
-  k.data = data;
+  k.data = g_steal_pointer (&data);
   return qf_onnx_add_constant (r, stem, "_bias", &k, error);
 }
 

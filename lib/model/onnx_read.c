@@ -51,7 +51,18 @@ qf_onnx_constant (const QfOnnxReader *r, const char *name, QfOnnxConstant *out,
     GError **error)
 {
   const Onnx__TensorProto *t = g_hash_table_lookup (r->tensors, name);
+  int number = GPOINTER_TO_INT (g_hash_table_lookup (r->values, name)) - 1;
 
+  if (number >= 0) { /* what the graph has taken */
+    const QfValue *v = qf_graph_value (r->graph, number);
+
+    *out = (QfOnnxConstant){
+      .dtype = v->dtype, .rank = v->rank, .n = qf_value_elements (v)
+    };
+    memcpy (out->dims, v->dims, sizeof out->dims);
+    out->data = g_memdup2 (v->data, (gsize) out->n * qf_dtype_size (v->dtype));
+    return TRUE;
+  }
   return t ? qf_onnx_tensor_read (t, out, error)
            : qf_onnx_attribute_read (
                  g_hash_table_lookup (r->attributes, name), out, error);
@@ -64,9 +75,10 @@ name_taken (const QfOnnxReader *r, const char *name)
       g_hash_table_contains (r->makers, name) || qf_onnx_is_constant (r, name);
 }
 
+/* The elements become the graph's. */
 static int
 add_constant (
-    QfOnnxReader *r, const char *name, const QfOnnxConstant *k, GError **error)
+    QfOnnxReader *r, const char *name, QfOnnxConstant *k, GError **error)
 {
   int v;
 
@@ -75,8 +87,8 @@ add_constant (
         "constant '%s' has no elements", name);
     return -1;
   }
-  v = qf_graph_add_constant (
-      r->graph, name, k->dtype, k->rank, k->dims, k->data);
+  v = qf_graph_add_value (r->graph, name, k->dtype, k->rank, k->dims);
+  qf_value_take (qf_graph_value (r->graph, v), g_steal_pointer (&k->data));
   if (!qf_check_constant (&r->check, v, error))
     return -1;
   g_hash_table_insert (
@@ -99,7 +111,7 @@ qf_onnx_unique_name (
 
 int
 qf_onnx_add_constant (QfOnnxReader *r, const char *stem, const char *suffix,
-    const QfOnnxConstant *k, GError **error)
+    QfOnnxConstant *k, GError **error)
 {
   g_autofree char *name = qf_onnx_unique_name (r, stem, suffix);
 
@@ -110,6 +122,7 @@ int
 qf_onnx_value (QfOnnxReader *r, const char *name, GError **error)
 {
   int v = GPOINTER_TO_INT (g_hash_table_lookup (r->values, name)) - 1;
+  Onnx__TensorProto *t = g_hash_table_lookup (r->tensors, name);
   QfOnnxConstant k;
 
   if (v >= 0)
@@ -119,7 +132,8 @@ qf_onnx_value (QfOnnxReader *r, const char *name, GError **error)
         "it reads '%s', which nothing makes", name);
     return -1;
   }
-  if (!qf_onnx_constant (r, name, &k, error))
+  if (t ? !qf_onnx_tensor_take (t, &k, error)
+        : !qf_onnx_constant (r, name, &k, error))
     return -1;
   v = add_constant (r, name, &k, error);
   g_free (k.data);
@@ -491,15 +505,18 @@ read_model (const Onnx__ModelProto *m, GError **error)
 }
 
 QfModel *
-qf_onnx_read (const guint8 *bytes, gsize size, GError **error)
+qf_onnx_read (GBytes *bytes, GError **error)
 {
+  gsize size;
+  const guint8 *data = g_bytes_get_data (bytes, &size);
   ProtobufCAllocator allocator;
   Budget budget;
   Onnx__ModelProto *m;
   QfModel *model;
 
   budget_init (&budget, &allocator, size);
-  m = onnx__model_proto__unpack (&allocator, size, bytes);
+  m = onnx__model_proto__unpack (&allocator, size, data);
+  g_bytes_unref (bytes); /* weights are in memory once from now on */
   if (!m) {
     bad_file (error, "is not an ONNX file, or it is damaged");
     return NULL;

@@ -137,12 +137,10 @@ narrow (const Onnx__TensorProto *t, QfDType dtype, guint8 *out, GError **error)
   return TRUE;
 }
 
-gboolean
-qf_onnx_tensor_read (
-    const Onnx__TensorProto *t, QfOnnxConstant *out, GError **error)
+/* All but the elements. */
+static gboolean
+read_head (const Onnx__TensorProto *t, QfOnnxConstant *out, GError **error)
 {
-  gsize bytes;
-
   if (!qf_onnx_dtype (t->data_type, &out->dtype)) {
     g_set_error (error, QF_ERROR, QF_ERROR_UNSUPPORTED,
         "constant '%s' has an element type (%d) that is not supported",
@@ -155,6 +153,30 @@ qf_onnx_tensor_read (
   for (int i = 0; i < out->rank; i++)
     out->dims[i] = t->dims[i];
   out->n = count_elements (t);
+  return TRUE;
+}
+
+gboolean
+qf_onnx_tensor_take (Onnx__TensorProto *t, QfOnnxConstant *out, GError **error)
+{
+  if (!t->has_raw_data || t->raw_data.len == 0)
+    return qf_onnx_tensor_read (t, out, error);
+  if (!read_head (t, out, error))
+    return FALSE;
+  out->data = g_steal_pointer (&t->raw_data.data);
+  t->raw_data.len = 0;
+  qf_onnx_swap (out->dtype, out->data, (gsize) out->n);
+  return TRUE;
+}
+
+gboolean
+qf_onnx_tensor_read (
+    const Onnx__TensorProto *t, QfOnnxConstant *out, GError **error)
+{
+  gsize bytes;
+
+  if (!read_head (t, out, error))
+    return FALSE;
   bytes = (gsize) out->n * qf_dtype_size (out->dtype);
   out->data = g_malloc0 (MAX (bytes, 1));
   if (bytes == 0)

@@ -40,7 +40,7 @@ unique_name (Writer *w, const char *stem, const char *suffix)
 
 static void
 add_initializer (Writer *w, char *name, QfDType dtype, int rank,
-    const gint64 *dims, void *data, gsize n)
+    const gint64 *dims, const void *data, gsize n)
 {
   Onnx__TensorProto *t = KEEP_NEW (w, Onnx__TensorProto, 1);
 
@@ -52,7 +52,7 @@ add_initializer (Writer *w, char *name, QfDType dtype, int rank,
   t->dims = keep (w, g_memdup2 (dims, (gsize) rank * sizeof *dims));
   t->has_raw_data = TRUE;
   t->raw_data.len = n * qf_dtype_size (dtype);
-  t->raw_data.data = data;
+  t->raw_data.data = (guint8 *) data;
 #if G_BYTE_ORDER == G_BIG_ENDIAN
   t->raw_data.data = keep (w, g_memdup2 (data, t->raw_data.len));
   qf_onnx_swap (dtype, t->raw_data.data, n);

@@ -260,8 +260,8 @@ qf_graph_fuse (QfGraph *g, GError **error)
   qf_pass_activations (&rw);
   ok = qf_pass_quantize (&rw, error);
   if (ok) {
+    drop_dead_nodes (&rw); /* above all what dequantized weights */
     qf_pass_dequantized_constants (&rw);
-    drop_dead_nodes (&rw);
     drop_dead_values (g);
   }
   rewrite_clear (&rw);

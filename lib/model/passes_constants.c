@@ -87,6 +87,7 @@ qf_pass_quantized_constants (QfRewrite *rw)
   for (guint i = 0; i < rw->g->nodes->len; i++) {
     QfNode *q = qf_graph_node (rw->g, (int) i);
     g_autofree float *x = NULL;
+    guint8 *codes;
     QfValue *out;
     gint64 n;
     Scales s;
@@ -96,16 +97,17 @@ qf_pass_quantized_constants (QfRewrite *rw)
     out = qf_graph_value (rw->g, q->out);
     n = qf_value_elements (out);
     s = scales_of (rw->g, q);
-    out->data = g_malloc ((gsize) n);
+    codes = g_malloc ((gsize) n);
     for (gint64 k = 0; k < n; k++) {
       int zero;
       float y = rintf (x[k] / scale_at (&s, k, &zero)) + (float) zero;
 
       if (out->dtype == QF_I8)
-        ((gint8 *) out->data)[k] = (gint8) CLAMP (y, -128, 127);
+        ((gint8 *) codes)[k] = (gint8) CLAMP (y, -128, 127);
       else
-        ((guint8 *) out->data)[k] = (guint8) CLAMP (y, 0, 255);
+        codes[k] = (guint8) CLAMP (y, 0, 255);
     }
+    qf_value_take (out, codes);
     qf_rewrite_drop (q);
   }
   qf_rewrite_update (rw);
@@ -119,7 +121,8 @@ qf_pass_dequantized_constants (QfRewrite *rw)
 
     if (dq->op != QF_OP_DEQUANTIZE || !qf_graph_value (rw->g, dq->in[0])->data)
       continue;
-    qf_graph_value (rw->g, dq->out)->data = constant_floats (rw, dq->out);
+    qf_value_take (
+        qf_graph_value (rw->g, dq->out), constant_floats (rw, dq->out));
     qf_rewrite_drop (dq);
   }
   qf_rewrite_update (rw);
@@ -131,9 +134,10 @@ qf_pass_dequantized_constants (QfRewrite *rw)
 typedef struct
 {
   gint64 channels, taps;
-  gint8 *codes;  /* [channels][taps] */
-  float *scales; /* [channels] */
-  gint32 *bias;  /* [channels] or NULL */
+  const gint8 *codes; /* [channels][taps] */
+  gint8 *own;         /* NULL: they are the file's */
+  float *scales;      /* [channels] */
+  gint32 *bias;       /* [channels] or NULL */
 } Weights;
 
 /* Codes of −127 … 127 from int8 with zero point 0 or uint8 with 128. */
@@ -142,6 +146,7 @@ read_codes (const QfRewrite *rw, const QfNode *dq, Weights *w)
 {
   const QfValue *codes = qf_graph_value (rw->g, dq->in[0]);
   int middle = codes->dtype == QF_U8 ? 128 : 0;
+  gint64 n = w->channels * w->taps;
   Scales s = scales_of (rw->g, dq);
 
   if (codes->dtype != QF_I8 && codes->dtype != QF_U8)
@@ -155,12 +160,16 @@ read_codes (const QfRewrite *rw, const QfNode *dq, Weights *w)
     if (zero != middle)
       return FALSE;
   }
-  for (gint64 i = 0; i < w->channels * w->taps; i++) {
-    int code = code_at (codes, i) - middle;
+  /* −128 is the one code too many, in bytes 128 of int8 and 0 of uint8 */
+  if (memchr (codes->data, middle ? 0 : 128, (gsize) n))
+    return FALSE;
+  w->codes = codes->data;
+  if (middle) {
+    const guint8 *from = codes->data;
 
-    if (code < -127)
-      return FALSE;
-    w->codes[i] = (gint8) code;
+    w->codes = w->own = g_new (gint8, n);
+    for (gint64 i = 0; i < n; i++)
+      w->own[i] = (gint8) (from[i] - 128);
   }
   return TRUE;
 }
@@ -207,12 +216,10 @@ static gboolean
 stays_in_range (const Weights *w, float scale_x, float scale_y)
 {
   for (gint64 c = 0; c < w->channels; c++) {
-    gint64 sum = 0;
+    gint64 sum;
     float k = scale_x * w->scales[c];
 
-    for (gint64 i = c * w->taps; i < (c + 1) * w->taps; i++)
-      sum += ABS ((int) w->codes[i]);
-    sum *= 255;
+    sum = 255 * qf_sum_of_sizes (w->codes + c * w->taps, w->taps);
     if (w->bias)
       sum += ABS ((gint64) w->bias[c]);
     if (sum > G_MAXINT32 || !isnormal (k) || !isfinite (k / scale_y))
@@ -224,12 +231,19 @@ stays_in_range (const Weights *w, float scale_x, float scale_y)
 static void
 set_weights (QfRewrite *rw, QfNode *n, int x, int y, Weights *w)
 {
+  g_autofree char *name = g_strconcat (n->name, "_codes", NULL);
   const QfValue *old = qf_graph_value (rw->g, n->in[1]);
+  QfValue *codes;
   int in[3] = { x, -1, -1 };
 
-  in[1] = qf_rewrite_add_constant (
-      rw, n->name, "_codes", QF_I8, old->rank, old->dims, w->codes);
-  qf_graph_value (rw->g, in[1])->scales = g_steal_pointer (&w->scales);
+  in[1] = qf_graph_add_value (rw->g, name, QF_I8, old->rank, old->dims);
+  codes = qf_graph_value (rw->g, in[1]);
+  if (w->own)
+    qf_value_take (codes, g_steal_pointer (&w->own));
+  else
+    qf_value_share (
+        codes, qf_graph_value (rw->g, qf_rewrite_maker (rw, n->in[1])->in[0]));
+  codes->scales = g_steal_pointer (&w->scales);
   if (w->bias)
     in[2] = qf_rewrite_add_constant (
         rw, n->name, "_bias_codes", QF_I32, 1, &w->channels, w->bias);
@@ -250,14 +264,13 @@ qf_quantize_weights (QfRewrite *rw, QfNode *n, int x, int y)
   if (old->data || !dq || !qf_graph_value (rw->g, dq->in[0])->data)
     return FALSE; /* float weights */
   w.taps = qf_value_elements (old) / w.channels;
-  w.codes = g_new (gint8, w.channels * w.taps);
   w.scales = g_new (float, w.channels);
   ok = read_codes (rw, dq, &w) &&
       (n->n_in < 3 || n->in[2] < 0 || read_bias (rw, n->in[2], scale_x, &w)) &&
       stays_in_range (&w, scale_x, scale_y);
   if (ok)
     set_weights (rw, n, x, y, &w);
-  g_free (w.codes);
+  g_free (w.own);
   g_free (w.scales);
   g_free (w.bias);
   return ok;

@@ -83,7 +83,7 @@ net_batch_norm (QfGraph *g, const char *name, int x, int c)
 
     in[i] = net_floats (g, p, 1, (gint64[]){ c }, (guint32) i * 7);
   }
-  variance = qf_graph_value (g, in[4])->data;
+  variance = (float *) qf_graph_value (g, in[4])->data;
   for (int i = 0; i < c; i++)
     variance[i] = variance[i] * variance[i] + 0.1f;
   return qf_graph_add_node (g, QF_OP_BATCH_NORM, name, 5, in);

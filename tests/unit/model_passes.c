@@ -493,7 +493,7 @@ exact_floats (Maker *m, const char *stem, int rank, const gint64 *dims)
 {
   g_autofree char *name = fresh (m, stem);
   int v = net_floats (m->g, name, rank, dims, 1);
-  float *x = qf_graph_value (m->g, v)->data;
+  float *x = (float *) qf_graph_value (m->g, v)->data;
 
   for (gint64 i = 0; i < qf_value_elements (qf_graph_value (m->g, v)); i++)
     x[i] = (float) (pick (m, 33) - 16) / 8;
