@@ -39,6 +39,9 @@ void check_print_shape (const QfConvShape *s);
  * table. */
 void bench (const QfKernels *k, QfRng *rng, const char *part);
 
+/** The same of what is no convolution, beside the tier "c" and a copy. */
+void bench_bytes (const QfKernels *k, QfRng *rng, const char *part);
+
 int check_conv (const QfKernels *k, QfRng *rng);
 int check_requant (const QfKernels *k, QfRng *rng);
 int check_add_u8 (const QfKernels *k, QfRng *rng);

@@ -101,10 +101,14 @@ check_quantize_f32_u8 (const QfKernels *k, QfRng *rng)
       check_int (rng, 0, 20), check_int (rng, 200, 255) };
     int ok = 1;
 
-    for (size_t j = 0; j < n; j++)
+    for (size_t j = 0; j < n; j++) {
       x[j] = check_int (rng, 0, 5) == 0
           ? odd[qf_rng_below (rng, sizeof odd / sizeof odd[0])]
           : (float) (check_int (rng, -600, 600)) * 0.5f * q.scale;
+      /* next to a tie, where a product with 1 / scale rounds otherwise */
+      for (int ulps = check_int (rng, 0, i % 4); ulps > 0; ulps--)
+        x[j] = nextafterf (x[j], i % 8 < 4 ? INFINITY : -INFINITY);
+    }
     k->quantize_f32_u8 (&q, x, y, n);
     for (size_t j = 0; j < n && ok; j++) {
       uint8_t want = to_code (x[j] / q.scale, q.zero, q.lo, q.hi);

@@ -199,6 +199,7 @@ main (int argc, char **argv)
     QfRng rng = { 1 };
 
     bench (k, &rng, argc > 3 ? argv[3] : "");
+    bench_bytes (k, &rng, argc > 3 ? argv[3] : "");
     return 0;
   }
   if (argc > 3 && (divisor = atoi (argv[3])) < 1) {

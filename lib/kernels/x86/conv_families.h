@@ -8,6 +8,13 @@
  */
 #include "kernels/c/conv.h"
 #include "kernels/c/eltwise.h"
+#include "kernels/x86/eltwise.h"
+
+#ifdef QF_PORTABLE /* the processor need not have AVX2 */
+#define LOOK_UP QF_T (lookup_u8)
+#else
+#define LOOK_UP qf_lookup_u8_avx2
+#endif
 
 /* Whether the hand-written ways to codes give what the reference gives: with
  * every |m| < 1 no product reaches 2^31, and biases within ±2^29 can be doubled
@@ -92,11 +99,11 @@ static void
 look_up (const uint8_t *table, uint8_t *y, size_t pixels, int c, int c0, int c1)
 {
   if (c0 == 0 && c1 == c) {
-    QF_T (lookup_u8) (y, table, y, pixels * (size_t) c);
+    LOOK_UP (y, table, y, pixels * (size_t) c);
     return;
   }
   for (size_t i = 0; i < pixels; i++, y += c)
-    QF_T (lookup_u8) (y + c0, table, y + c0, (size_t) (c1 - c0));
+    LOOK_UP (y + c0, table, y + c0, (size_t) (c1 - c0));
 }
 
 static void

@@ -1,4 +1,4 @@
-/* libqfuse: transposition of bytes, AVX2.
+/* libqfuse: transposition, AVX2.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "kernels/c/move.h"
 #include "kernels/x86/avx2.h"
@@ -44,6 +44,54 @@ transpose_16x32 (const uint8_t *x, size_t x_step, uint8_t *y, size_t y_step)
   }
 }
 
+/* Eight rows of eight floats: pairs, pairs of pairs, halves. */
+static inline void
+transpose_8x8 (const float *x, size_t x_step, float *y, size_t y_step)
+{
+  __m256 a[8], b[8];
+
+#pragma GCC unroll 8
+  for (int i = 0; i < 8; i++)
+    a[i] = _mm256_loadu_ps (x + (size_t) i * x_step);
+#pragma GCC unroll 4
+  for (int i = 0; i < 8; i += 2) {
+    b[i] = _mm256_unpacklo_ps (a[i], a[i + 1]);
+    b[i + 1] = _mm256_unpackhi_ps (a[i], a[i + 1]);
+  }
+#pragma GCC unroll 2
+  for (int i = 0; i < 8; i += 4) {
+    a[i] = _mm256_shuffle_ps (b[i], b[i + 2], 0x44);
+    a[i + 1] = _mm256_shuffle_ps (b[i], b[i + 2], 0xee);
+    a[i + 2] = _mm256_shuffle_ps (b[i + 1], b[i + 3], 0x44);
+    a[i + 3] = _mm256_shuffle_ps (b[i + 1], b[i + 3], 0xee);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; i++) {
+    _mm256_storeu_ps (
+        y + (size_t) i * y_step, _mm256_permute2f128_ps (a[i], a[i + 4], 0x20));
+    _mm256_storeu_ps (y + (size_t) (i + 4) * y_step,
+        _mm256_permute2f128_ps (a[i], a[i + 4], 0x31));
+  }
+}
+
+/* As below, of four bytes. */
+static void
+transpose_words (
+    const float *x, int rows, int cols, float *y, int col0, int col1)
+{
+  for (int block = col0; block < col1; block += BLOCK)
+    for (int r = 0; r < rows; r += 8) {
+      int row = r + 8 <= rows ? r : rows - 8;
+
+      for (int c = block; c < col1 && c < block + BLOCK; c += 8) {
+        int col = c + 8 <= col1 ? c : col1 - 8;
+
+        transpose_8x8 (x + (size_t) row * cols + col, (size_t) cols,
+            y + (size_t) (col - col0) * rows + row, (size_t) rows);
+      }
+    }
+}
+
 /* The last block overlaps the one before where rows or columns do not fill it.
  */
 void
@@ -53,6 +101,10 @@ qf_transpose_avx2 (
   const uint8_t *from = x;
   uint8_t *to = y;
 
+  if (size == 4 && rows >= 8 && col1 - col0 >= 8) {
+    transpose_words (x, rows, cols, y, col0, col1);
+    return;
+  }
   if (size != 1 || rows < ROWS || col1 - col0 < COLS) {
     QF_T (transpose) (x, rows, cols, size, y, col0, col1);
     return;

@@ -3,6 +3,7 @@
 #include "kernels/tables.h"
 #include "kernels/x86/conv.h"
 #include "kernels/x86/difference.h"
+#include "kernels/x86/eltwise.h"
 #include "kernels/x86/luma.h"
 #include "kernels/x86/move.h"
 #include "kernels/x86/scale.h"
@@ -11,6 +12,10 @@ void
 qf_fill_table_x86_avx2 (QfKernels *k)
 {
   qf_conv_set_avx2 (k);
+  k->add_u8 = qf_add_u8_avx2;
+  k->lookup_u8 = qf_lookup_u8_avx2;
+  k->quantize_f32_u8 = qf_quantize_f32_u8_avx2;
+  k->max_pool_u8 = qf_max_pool_u8_avx2;
   k->transpose = qf_transpose_avx2;
   k->scale_packed_size = qf_scale_u8_avx2_packed_size;
   k->scale_pack = qf_scale_u8_avx2_pack;
