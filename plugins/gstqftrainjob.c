@@ -86,6 +86,21 @@ write_model (GstQfTrainJob *job, QfTrainer *trainer)
   return job->written;
 }
 
+/* Of a training that went on and found none better than before its stop, or
+ * that measured nothing. */
+static gboolean
+write_best (GstQfTrainJob *job, QfTrainer *trainer)
+{
+  GBytes *best = qf_trainer_best (trainer);
+  g_autoptr (QfModel) model = NULL;
+
+  if (!best)
+    return write_model (job, trainer);
+  model = qf_model_load_bytes (best, "checkpoint", &job->write_error);
+  return model &&
+      qf_model_save (model, job->plan->settings.model_file, &job->write_error);
+}
+
 /* Blocks while paused. */
 static gboolean
 may_go_on (GstQfTrainJob *job, const QfTrainReport *report)
@@ -107,6 +122,12 @@ on_report (QfTrainer *trainer, const QfTrainReport *report, gpointer data)
 {
   GstQfTrainJob *job = data;
 
+  if (report->resumed && !job->reported) {
+    g_autofree gchar *text = g_strdup_printf (
+        "going on from a checkpoint in epoch %d", report->epoch);
+
+    post_progress (job, GST_PROGRESS_TYPE_CONTINUE, text);
+  }
   if (report->batch < 0) {
     if (report->best && !write_model (job, trainer))
       return FALSE;
@@ -188,7 +209,7 @@ train (GstQfTrainJob *job, GError **error)
 
   ok = qf_trainer_run (trainer, on_report, job, error);
   if (ok && !job->written)
-    ok = write_model (job, trainer);
+    ok = write_best (job, trainer);
   if (job->write_error) {
     g_clear_error (error);
     g_propagate_error (error, g_steal_pointer (&job->write_error));

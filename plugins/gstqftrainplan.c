@@ -34,11 +34,6 @@ is_set (const gchar *text)
 static gboolean
 check_output (const gchar *path, GError **error)
 {
-  if (!is_set (path)) {
-    g_set_error (error, QF_ERROR, QF_ERROR_ARGUMENT,
-        "No file to write the model to: set model-file.");
-    return FALSE;
-  }
   if (g_file_test (path, G_FILE_TEST_EXISTS) &&
       !g_file_test (path, G_FILE_TEST_IS_REGULAR)) {
     g_set_error (error, QF_ERROR, QF_ERROR_FILE,
@@ -46,6 +41,24 @@ check_output (const gchar *path, GError **error)
     return FALSE;
   }
   return gst_qf_output_check (path, error);
+}
+
+static gboolean
+check_files (const GstQfTrainSettings *s, GError **error)
+{
+  if (!is_set (s->model_file)) {
+    g_set_error (error, QF_ERROR, QF_ERROR_ARGUMENT,
+        "No file to write the model to: set model-file.");
+    return FALSE;
+  }
+  if (s->resume && !is_set (s->checkpoint_file)) {
+    g_set_error (error, QF_ERROR, QF_ERROR_ARGUMENT,
+        "resume needs the checkpoint to go on from: set checkpoint-file.");
+    return FALSE;
+  }
+  return check_output (s->model_file, error) &&
+      (!is_set (s->checkpoint_file) ||
+          check_output (s->checkpoint_file, error));
 }
 
 static gboolean
@@ -156,7 +169,7 @@ gst_qf_train_plan_new (const GstQfTrainSettings *settings, GError **error)
   const GstQfTrainSettings *s = &plan->settings;
 
   gst_qf_train_settings_copy (&plan->settings, settings);
-  if (!check_output (s->model_file, error))
+  if (!check_files (s, error))
     return NULL;
   plan->frames = gst_qf_ranges_parse (s->frames, error);
   if (!plan->frames || !make_validation (plan, error))
@@ -215,4 +228,7 @@ gst_qf_train_plan_options (const GstQfTrainPlan *plan, const gchar *head,
   o->seed = s->seed;
   o->threads = s->threads;
   o->quantize = s->quantize;
+  o->checkpoint = is_set (s->checkpoint_file) ? s->checkpoint_file : NULL;
+  o->checkpoint_seconds = s->checkpoint_interval;
+  o->resume = s->resume;
 }

@@ -7,6 +7,9 @@ enum
   PROP_0,
   PROP_MODEL_FILE,
   PROP_START_FILE,
+  PROP_CHECKPOINT_FILE,
+  PROP_CHECKPOINT_INTERVAL,
+  PROP_RESUME,
   PROP_PLANES,
   PROP_FRAMES,
   PROP_VALIDATION,
@@ -104,6 +107,7 @@ gst_qf_train_settings_init (GstQfTrainSettings *s)
     .brightness = o.brightness,
     .flip = o.flip,
     .quantize = o.quantize,
+    .checkpoint_interval = o.checkpoint_seconds,
     .fit = o.fit,
     .head = GST_QF_TRAIN_HEAD_AUTO,
   };
@@ -114,6 +118,7 @@ gst_qf_train_settings_clear (GstQfTrainSettings *s)
 {
   g_clear_pointer (&s->model_file, g_free);
   g_clear_pointer (&s->start_file, g_free);
+  g_clear_pointer (&s->checkpoint_file, g_free);
   g_clear_pointer (&s->planes, g_free);
   g_clear_pointer (&s->frames, g_free);
   g_clear_pointer (&s->validation, g_free);
@@ -129,6 +134,7 @@ gst_qf_train_settings_copy (
   *to = *from;
   to->model_file = g_strdup (from->model_file);
   to->start_file = g_strdup (from->start_file);
+  to->checkpoint_file = g_strdup (from->checkpoint_file);
   to->planes = g_strdup (from->planes);
   to->frames = g_strdup (from->frames);
   to->validation = g_strdup (from->validation);
@@ -147,6 +153,8 @@ string_of (const GstQfTrainSettings *s, guint id)
       return &m->model_file;
     case PROP_START_FILE:
       return &m->start_file;
+    case PROP_CHECKPOINT_FILE:
+      return &m->checkpoint_file;
     case PROP_PLANES:
       return &m->planes;
     case PROP_FRAMES:
@@ -170,6 +178,8 @@ double_of (const GstQfTrainSettings *s, guint id)
   GstQfTrainSettings *m = (GstQfTrainSettings *) s;
 
   switch (id) {
+    case PROP_CHECKPOINT_INTERVAL:
+      return &m->checkpoint_interval;
     case PROP_LEARNING_RATE:
       return &m->learning_rate;
     case PROP_WEIGHT_DECAY:
@@ -245,6 +255,9 @@ gst_qf_train_settings_set (GstQfTrainSettings *s, guint id, const GValue *value)
       case PROP_QUANTIZE:
         s->quantize = g_value_get_boolean (value);
         break;
+      case PROP_RESUME:
+        s->resume = g_value_get_boolean (value);
+        break;
       case PROP_FIT:
         s->fit = g_value_get_enum (value);
         break;
@@ -290,6 +303,9 @@ gst_qf_train_settings_get (const GstQfTrainSettings *s, guint id, GValue *value)
       case PROP_QUANTIZE:
         g_value_set_boolean (value, s->quantize);
         break;
+      case PROP_RESUME:
+        g_value_set_boolean (value, s->resume);
+        break;
       case PROP_FIT:
         g_value_set_enum (value, s->fit);
         break;
@@ -319,6 +335,22 @@ install_files (GObjectClass *klass, const GstQfTrainSettings *d)
           "hold "
           "where others are not set. None: a new network",
           NULL, FLAGS));
+  g_object_class_install_property (klass, PROP_CHECKPOINT_FILE,
+      g_param_spec_string ("checkpoint-file", "Checkpoint file",
+          "File that holds the whole state of the training, replaced as a "
+          "whole "
+          "after each epoch and every checkpoint-interval; none: no "
+          "checkpoints",
+          NULL, FLAGS));
+  g_object_class_install_property (klass, PROP_CHECKPOINT_INTERVAL,
+      g_param_spec_double ("checkpoint-interval", "Checkpoint interval",
+          "Seconds between checkpoints within an epoch; 0: after each batch", 0,
+          1e6, d->checkpoint_interval, FLAGS));
+  g_object_class_install_property (klass, PROP_RESUME,
+      g_param_spec_boolean ("resume", "Resume",
+          "Go on from checkpoint-file, where it exists, to the same model as "
+          "without a stop; the stream and the settings must be the same",
+          d->resume, FLAGS));
   g_object_class_install_property (klass, PROP_PLANES,
       g_param_spec_string ("planes", "Planes",
           "Input planes: Y luma, R, G, B, D<k> difference to the picture k "
@@ -398,8 +430,7 @@ install_training (GObjectClass *klass, const GstQfTrainSettings *d)
   g_object_class_install_property (klass, PROP_LEARNING_RATE,
       g_param_spec_double ("learning-rate", "Learning rate",
           "Highest learning rate, after the warm-up; 0: as suits the optimizer",
-          0, 1000,
-          d->learning_rate, FLAGS));
+          0, 1000, d->learning_rate, FLAGS));
   g_object_class_install_property (klass, PROP_OPTIMIZER,
       g_param_spec_string ("optimizer", "Optimizer",
           "sgd (Nesterov's momentum) or adamw", d->optimizer, FLAGS));
@@ -410,11 +441,12 @@ install_training (GObjectClass *klass, const GstQfTrainSettings *d)
           -1, 1, d->weight_decay, FLAGS));
   g_object_class_install_property (klass, PROP_CLIP_NORM,
       g_param_spec_double ("clip-norm", "Clip norm",
-          "Gradients longer than this are shortened to it; 0: no limit", 0,
-          1e9, d->clip_norm, FLAGS));
+          "Gradients longer than this are shortened to it; 0: no limit", 0, 1e9,
+          d->clip_norm, FLAGS));
   g_object_class_install_property (klass, PROP_SEED,
       g_param_spec_uint64 ("seed", "Seed",
-          "The same seed and stream give the same file, if minutes cuts nothing "
+          "The same seed and stream give the same file, if minutes cuts "
+          "nothing "
           "short",
           0, G_MAXUINT64, d->seed, FLAGS));
   g_object_class_install_property (klass, PROP_THREADS,

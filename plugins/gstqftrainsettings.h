@@ -18,14 +18,16 @@ typedef enum
 /** What the user set. Strings are owned; NULL: not set. */
 typedef struct
 {
-  gchar *model_file, *start_file;
+  gchar *model_file, *start_file, *checkpoint_file;
   gchar *planes, *frames, *validation, *labels, *network, *optimizer;
   guint every, max_samples;
   guint64 seed;
   gint epochs, batch_size, threads, width, height;
   gint rate_n, rate_d;
-  gdouble learning_rate, weight_decay, clip_norm, minutes, zoom, shift, brightness;
-  gboolean flip, quantize;
+  gdouble checkpoint_interval;
+  gdouble learning_rate, weight_decay, clip_norm, minutes, zoom, shift,
+      brightness;
+  gboolean flip, quantize, resume;
   QfFit fit;
   GstQfTrainHead head;
 } GstQfTrainSettings;

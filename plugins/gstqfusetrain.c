@@ -20,6 +20,10 @@
  * Stopping (READY, a flush) ends training within a batch and leaves the best
  * model so far; PAUSED holds it until PLAYING.
  *
+ * With #GstQfuseTrain:checkpoint-file the whole state of the training is kept in
+ * a file; with #GstQfuseTrain:resume and the same stream a training that was
+ * stopped or killed goes on from it, to the same bytes as without the stop.
+ *
  * Messages while training: PROGRESS with code `train`; after each epoch an
  * element message `qfuse-epoch` with `epoch`, `epochs` (int), `best` (boolean:
  * written) and, as doubles where they were measured, `loss`, `loss-class`,

@@ -15,11 +15,11 @@
 #include "qfuse.h"
 
 static char *start, *output, *planes, *frames, *validation, *size, *labels;
-static char *fit, *head;
+static char *fit, *head, *checkpoint;
 static int every = 1, epochs, batch_size, threads, max_samples = -1;
-static double minutes, learning_rate;
+static double minutes, learning_rate, checkpoint_interval = -1;
 static gint64 seed = 1;
-static gboolean json, no_flip;
+static gboolean json, no_flip, resume;
 static ClipOptions clip_options;
 
 static const GOptionEntry entries[] = {
@@ -69,6 +69,15 @@ static const GOptionEntry entries[] = {
       "The same seed and clips give the same file (default 1)", "N" },
   { "threads", 0, 0, G_OPTION_ARG_INT, &threads,
       "Worker threads (default 0: as many as the processor allows)", "N" },
+  { "checkpoint", 0, 0, G_OPTION_ARG_FILENAME, &checkpoint,
+      "Keep the whole state of the training in FILE, to go on after a crash",
+      "FILE" },
+  { "checkpoint-interval", 0, 0, G_OPTION_ARG_DOUBLE, &checkpoint_interval,
+      "Seconds between checkpoints within an epoch (default 60)", "S" },
+  { "resume", 0, 0, G_OPTION_ARG_NONE, &resume,
+      "Go on from the checkpoint if there is one; ends in the same file as "
+      "without a stop",
+      NULL },
   { "json", 0, 0, G_OPTION_ARG_NONE, &json, "Print one JSON object at the end",
       NULL },
   { NULL }
@@ -197,6 +206,9 @@ set_up_trainer (GstElement *train, GError **error)
   g_object_set (train, "model-file", output, "start-file", start, "frames",
       frames, "every", (guint) every, "seed", (guint64) seed, "threads",
       threads, "minutes", minutes, "labels", labels, "flip", !no_flip, NULL);
+  g_object_set (train, "checkpoint-file", checkpoint, "resume", resume, NULL);
+  if (checkpoint_interval >= 0)
+    g_object_set (train, "checkpoint-interval", checkpoint_interval, NULL);
   if (planes)
     g_object_set (train, "planes", planes, NULL);
   if (validation)
@@ -317,7 +329,8 @@ check_files (GError **error)
 {
   g_autoptr (QfModel) model = NULL;
 
-  if (!tool_check_output (output, error))
+  if (!tool_check_output (output, error) ||
+      (checkpoint && !tool_check_output (checkpoint, error)))
     return FALSE;
   if (start && !(model = qf_model_load (start, error)))
     return FALSE;
@@ -341,6 +354,8 @@ cmd_train (int argc, char **argv)
   if (every < 1 || epochs < 0 || batch_size < 0 || threads < 0 ||
       learning_rate < 0 || minutes < 0 || seed < 0)
     return tool_usage ("train", "numbers must not be negative");
+  if (resume && !checkpoint)
+    return tool_usage ("train", "--resume takes --checkpoint FILE, too");
   if (!check_arguments (&error))
     return tool_usage_or_fail ("train", error);
   if (!check_files (&error))

@@ -1,6 +1,7 @@
 /* libqfuse: a model: reads and writes files, holds the metadata.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "model/model-private.h"
+#include "base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -269,8 +270,7 @@ gboolean
 qf_model_save (const QfModel *model, const char *path, GError **error)
 {
   g_autoptr (GBytes) bytes = qf_onnx_write (model, error);
-  g_autoptr (GError) err = NULL;
-  const char *data;
+  gconstpointer data;
   gsize size;
 
   if (!bytes) {
@@ -278,14 +278,7 @@ qf_model_save (const QfModel *model, const char *path, GError **error)
     return FALSE;
   }
   data = g_bytes_get_data (bytes, &size);
-  if (!g_file_set_contents_full (path, data, (gssize) size,
-          G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE, 0666,
-          &err)) {
-    g_set_error (error, QF_ERROR, QF_ERROR_FILE, "%s: cannot be written: %s",
-        path, err->message);
-    return FALSE;
-  }
-  return TRUE;
+  return qf_file_replace (path, data, size, error);
 }
 
 const char *

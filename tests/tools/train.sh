@@ -23,6 +23,26 @@ has "$out" "Y,D1x2t8"
 run 0 eval one.onnx a.mkv
 run 0 train -m one.onnx -o four.onnx --epochs 1 a.mkv
 
+# checkpoints: killed at any moment and resumed, it ends in the same file
+run 2 train -o x.onnx --resume a.mkv
+kill_after () { # SECONDS
+  "$qfuse" train -o five.onnx $common --checkpoint c.qfc --resume \
+    --checkpoint-interval 0 a.mkv b.mkv >killed.out 2>&1 &
+  pid=$!
+  sleep "$1"
+  kill -9 $pid 2>/dev/null
+  wait $pid 2>/dev/null
+}
+for moment in 0.1 0.25 0.4 0.55; do kill_after $moment; done
+run 0 train -o five.onnx $common --checkpoint c.qfc --resume a.mkv b.mkv
+cmp one.onnx five.onnx || fail "kills and resumes gave another file"
+rm five.onnx
+run 0 train -o five.onnx $common --checkpoint c.qfc --resume a.mkv b.mkv
+cmp one.onnx five.onnx || fail "a checkpoint of the end gave another file"
+run 1 train -o five.onnx $common --checkpoint c.qfc --resume --seed 3 a.mkv b.mkv
+has "$err" "other options"
+rm c.qfc
+
 run 2 train a.mkv
 run 2 train -o x.onnx --planes Z9 a.mkv
 run 2 train -o x.onnx --size 12 a.mkv
