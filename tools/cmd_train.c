@@ -15,9 +15,10 @@
 #include "qfuse.h"
 
 static char *start, *output, *planes, *frames, *validation, *size, *labels;
-static char *fit, *head, *checkpoint;
+static char *fit, *head, *network, *optimizer, *checkpoint;
 static int every = 1, epochs, batch_size, threads, max_samples = -1;
 static double minutes, learning_rate, checkpoint_interval = -1;
+static double weight_decay = -1, clip_norm;
 static gint64 seed = 1;
 static gboolean json, no_flip, resume;
 static ClipOptions clip_options;
@@ -35,6 +36,9 @@ static const GOptionEntry entries[] = {
       "P" },
   { "size", 0, 0, G_OPTION_ARG_STRING, &size,
       "Input of a new network in pixels (default 320x240)", "WxH" },
+  { "network", 0, 0, G_OPTION_ARG_STRING, &network,
+      "Kind of a new network: nano (default), small, base; see qfuse new",
+      "NAME" },
   { "fit", 0, 0, G_OPTION_ARG_STRING, &fit,
       "How pictures fit in: letterbox (default) or stretch", "FIT" },
   { "head", 0, 0, G_OPTION_ARG_STRING, &head,
@@ -59,7 +63,13 @@ static const GOptionEntry entries[] = {
   { "batch-size", 0, 0, G_OPTION_ARG_INT, &batch_size,
       "Samples a step (default 16)", "N" },
   { "learning-rate", 0, 0, G_OPTION_ARG_DOUBLE, &learning_rate,
-      "The highest learning rate", "R" },
+      "The highest learning rate (default: as suits the optimizer)", "R" },
+  { "optimizer", 0, 0, G_OPTION_ARG_STRING, &optimizer,
+      "sgd (default, Nesterov's momentum) or adamw", "NAME" },
+  { "weight-decay", 0, 0, G_OPTION_ARG_DOUBLE, &weight_decay,
+      "Of convolution weights (default: as suits the optimizer)", "D" },
+  { "clip-norm", 0, 0, G_OPTION_ARG_DOUBLE, &clip_norm,
+      "Longest gradient (default 0: no limit)", "L" },
   { "max-samples", 0, 0, G_OPTION_ARG_INT, &max_samples,
       "Most samples held in memory (default 4000; 0: no limit)", "N" },
   { "no-flip", 0, 0, G_OPTION_ARG_NONE, &no_flip,
@@ -217,6 +227,12 @@ set_up_trainer (GstElement *train, GError **error)
     g_object_set (train, "epochs", epochs, NULL);
   if (batch_size > 0)
     g_object_set (train, "batch-size", batch_size, NULL);
+  if (network)
+    g_object_set (train, "network", network, NULL);
+  if (optimizer)
+    g_object_set (train, "optimizer", optimizer, NULL);
+  g_object_set (
+      train, "weight-decay", weight_decay, "clip-norm", clip_norm, NULL);
   if (learning_rate > 0)
     g_object_set (train, "learning-rate", learning_rate, NULL);
   if (max_samples >= 0)
@@ -352,7 +368,7 @@ cmd_train (int argc, char **argv)
   if (argc < 2 || !output)
     return tool_usage ("train", "it takes -o MODEL and clips");
   if (every < 1 || epochs < 0 || batch_size < 0 || threads < 0 ||
-      learning_rate < 0 || minutes < 0 || seed < 0)
+      learning_rate < 0 || clip_norm < 0 || minutes < 0 || seed < 0)
     return tool_usage ("train", "numbers must not be negative");
   if (resume && !checkpoint)
     return tool_usage ("train", "--resume takes --checkpoint FILE, too");

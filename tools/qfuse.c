@@ -12,6 +12,7 @@ static const struct
   int (*run) (int argc, char **argv);
 } commands[] = {
   { "annotate", "draw what a network finds into a video", cmd_annotate },
+  { "new", "make a network that has learned nothing yet", cmd_new },
   { "train", "teach a network on tagged videos", cmd_train },
   { "eval", "measure a network against tagged videos", cmd_eval },
   { "info", "show what a model file holds", cmd_info },

@@ -107,18 +107,21 @@ output (QfGraph *g, int value)
   g_array_append_val (g->outputs, value);
 }
 
-/* cls_8 (logits, one channel a label) and box_8 (four log distances). */
+/* cls_<stride> (logits, one channel a label) and box_<stride> (four log
+ * distances). */
 static void
-fcos_outputs (QfGraph *g, int x, int channels, int labels)
+fcos_outputs (QfGraph *g, int x, int stride, int channels, int labels)
 {
   g_autofree float *prior = g_new (float, labels);
+  g_autofree char *cls = g_strdup_printf ("cls_%d", stride);
+  g_autofree char *edges = g_strdup_printf ("box_%d", stride);
   const float box[4] = { 0, 0, 0, 0 };
 
   /* Every cell starts at 1 % (Lin et al., Focal loss, 2017). */
   for (int i = 0; i < labels; i++)
     prior[i] = -logf (99.0f);
-  output (g, conv (g, x, "cls_8", channels, labels, 1, 1, 1, prior));
-  output (g, conv (g, x, "box_8", channels, 4, 1, 1, 1, box));
+  output (g, conv (g, x, cls, channels, labels, 1, 1, 1, prior));
+  output (g, conv (g, x, edges, channels, 4, 1, 1, 1, box));
 }
 
 static void
@@ -130,30 +133,121 @@ classify_output (QfGraph *g, int x, int channels, int labels)
   output (g, conv (g, n->out, "logits", channels, labels, 1, 1, 1, zero));
 }
 
-/* 55 MMAC at 3x320x240: a plain 3x3 trunk to stride 16, whose last convolution
- * is dilated so that each cell sees the whole person and what is round it, added
- * back up to stride 8. */
+/* A trunk of plain 3x3 convolutions, which our kernels run three to four times
+ * as fast a multiplication as 1x1 (docs/numerics.md, (16)), down to stride 16.
+ * For boxes the last convolutions there are dilated, so that each cell sees the
+ * whole object and what is round it, and what they saw is added back up to where
+ * the boxes are told. */
+typedef struct
+{
+  const char *name;
+  int stem;     /* channels at stride 2 */
+  int c[3];     /* channels at strides 4, 8, 16 */
+  int n[3];     /* convolutions there, the first one of stride 2 */
+  int dilated;  /* further ones at stride 16, for boxes */
+  int c32;      /* channels at stride 32, for actions */
+  int stride;   /* of the cells that tell boxes: 4 or 8 */
+  int head, n_head; /* channels, convolutions there */
+} Body;
+
+static const Body bodies[] = {
+  /* 55 MMAC of 3x320x240 */
+  { "nano", 12, { 24, 32, 48 }, { 1, 1, 2 }, 1, 64, 8, 32, 1 },
+  /* 182 MMAC of 320x256, one plane */
+  { "small", 16, { 24, 48, 96 }, { 2, 2, 2 }, 1, 128, 8, 48, 1 },
+  { "base", 24, { 32, 64, 128 }, { 2, 3, 3 }, 2, 192, 8, 64, 2 },
+};
+
+static const Body *
+find_body (const char *name)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS (bodies); i++)
+    if (g_str_equal (bodies[i].name, name))
+      return &bodies[i];
+  return NULL;
+}
+
+/* The stage at @stride: "s8" where it is one convolution, else "s8a", "s8b" … */
+static int
+stage (QfGraph *g, int x, int stride, int ic, int oc, int n, int n_dilated)
+{
+  int total = n + n_dilated;
+
+  for (int i = 0; i < total; i++) {
+    g_autofree char *name = total == 1
+        ? g_strdup_printf ("s%d", stride)
+        : g_strdup_printf ("s%d%c", stride, 'a' + i);
+
+    x = block (g, x, name, i ? oc : ic, oc, 3, i ? 1 : 2, i < n ? 1 : 2, TRUE);
+  }
+  return x;
+}
+
+/* What @x, at half the size of @y, knows, added to it. */
+static int
+join (QfGraph *g, int x, int ic, int y, int oc, int stride)
+{
+  g_autofree char *up = g_strdup_printf ("up%d", stride);
+  g_autofree char *stem = g_strdup_printf ("join%d", stride);
+
+  return add_up (g, block (g, x, up, ic, oc, 1, 1, 1, FALSE), y, stem);
+}
+
 static QfGraph *
-build_nano (const QfBuild *b)
+build_body (const Body *n, const QfBuild *b)
 {
   QfGraph *g = qf_graph_new ();
-  int x = input (g, b), s8;
+  gboolean boxes = g_str_equal (b->head, "fcos");
+  int x = block (g, input (g, b), "stem", b->planes, n->stem, 3, 2, 1, TRUE);
+  int at[3], channels;
 
-  x = block (g, x, "stem", b->planes, 12, 3, 2, 1, TRUE);
-  x = block (g, x, "s4", 12, 24, 3, 2, 1, TRUE);
-  s8 = block (g, x, "s8", 24, 32, 3, 2, 1, TRUE);
-  x = block (g, s8, "s16a", 32, 48, 3, 2, 1, TRUE);
-  x = block (g, x, "s16b", 48, 48, 3, 1, 1, TRUE);
-  if (g_str_equal (b->head, "classify")) {
-    x = block (g, x, "s32", 48, 64, 3, 2, 1, TRUE);
-    classify_output (g, x, 64, b->labels);
+  for (int i = 0; i < 3; i++)
+    x = at[i] = stage (g, x, 4 << i, i ? n->c[i - 1] : n->stem, n->c[i],
+        n->n[i], boxes && i == 2 ? n->dilated : 0);
+  if (!boxes) {
+    x = block (g, x, "s32", n->c[2], n->c32, 3, 2, 1, TRUE);
+    classify_output (g, x, n->c32, b->labels);
     return g;
   }
-  x = block (g, x, "s16c", 48, 48, 3, 1, 2, TRUE);
-  x = add_up (g, block (g, x, "up8", 48, 32, 1, 1, 1, FALSE), s8, "join8");
-  x = block (g, x, "head", 32, 32, 3, 1, 1, TRUE);
-  fcos_outputs (g, x, 32, b->labels);
+  x = join (g, x, n->c[2], at[1], n->c[1], 8);
+  channels = n->c[1];
+  if (n->stride == 4) {
+    x = join (g, x, n->c[1], at[0], n->c[0], 4);
+    channels = n->c[0];
+  }
+  for (int i = 0; i < n->n_head; i++) {
+    g_autofree char *name
+        = i ? g_strdup_printf ("head%d", i + 1) : g_strdup ("head");
+
+    x = block (g, x, name, i ? n->head : channels, n->head, 3, 1, 1, TRUE);
+  }
+  fcos_outputs (g, x, n->stride, n->head, b->labels);
   return g;
+}
+
+static gboolean
+check_build (const char *name, const QfBuild *b, GError **error)
+{
+  g_autofree char *wrong = NULL;
+
+  if (!find_body (name))
+    wrong = g_strdup_printf (
+        "There is no network named \"%s\"; nano, small and base exist", name);
+  else if (!g_str_equal (b->head, "fcos") && !g_str_equal (b->head, "classify"))
+    wrong = g_strdup_printf (
+        "Head \"%s\" cannot be trained; \"fcos\" and \"classify\" can",
+        b->head);
+  else if (b->width < 16 || b->height < 16 || b->width % 16 || b->height % 16
+      || b->width > 4096 || b->height > 4096)
+    wrong = g_strdup_printf ("A network's input of %dx%d does not work; width "
+        "and height must be multiples of 16 from 16 to 4096", b->width,
+        b->height);
+  else if (b->labels < 1 || b->labels > 1000)
+    wrong = g_strdup_printf ("A network tells 1 to 1000 labels apart, not %d",
+        b->labels);
+  if (wrong)
+    g_set_error (error, QF_ERROR, QF_ERROR_ARGUMENT, "%s", wrong);
+  return !wrong;
 }
 
 QfGraph *
@@ -161,24 +255,8 @@ qf_build_network (const char *name, const QfBuild *b, GError **error)
 {
   g_autoptr (QfGraph) g = NULL;
 
-  if (!g_str_equal (name, "nano")) {
-    g_set_error (error, QF_ERROR, QF_ERROR_ARGUMENT,
-        "There is no network named \"%s\"; \"nano\" exists", name);
+  if (!check_build (name, b, error))
     return NULL;
-  }
-  if (!g_str_equal (b->head, "fcos") && !g_str_equal (b->head, "classify")) {
-    g_set_error (error, QF_ERROR, QF_ERROR_ARGUMENT,
-        "Head \"%s\" cannot be trained; \"fcos\" and \"classify\" can",
-        b->head);
-    return NULL;
-  }
-  if (b->width < 16 || b->height < 16 || b->width % 16 || b->height % 16
-      || b->width > 4096 || b->height > 4096) {
-    g_set_error (error, QF_ERROR, QF_ERROR_ARGUMENT,
-        "A network's input of %dx%d does not work; width and height must be "
-        "multiples of 16 from 16 to 4096", b->width, b->height);
-    return NULL;
-  }
-  g = build_nano (b);
+  g = build_body (find_body (name), b);
   return qf_graph_validate (g, error) ? g_steal_pointer (&g) : NULL;
 }

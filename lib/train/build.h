@@ -12,7 +12,7 @@ typedef struct
   const char *head;          /* "fcos" or "classify" */
 } QfBuild;
 
-/** Builds network @name ("nano") as a float graph whose uint8 input is followed by
+/** Builds network @name ("nano", "small", "base") as a float graph whose uint8 input is followed by
  * DequantizeLinear (scale 1/64, zero point 128); weights are zero, to be given by
  * qf_net_init(). */
 QfGraph *qf_build_network (const char *name, const QfBuild *b, GError **error);

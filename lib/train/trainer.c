@@ -91,6 +91,15 @@ set_defaults (QfTrainOptions *o)
     o->weight_decay = adam ? 0.05 : 5e-4;
 }
 
+static gboolean
+has_batch_norm (const QfGraph *g)
+{
+  for (guint i = 0; i < g->nodes->len; i++)
+    if (qf_graph_node (g, (int) i)->op == QF_OP_BATCH_NORM)
+      return TRUE;
+  return FALSE;
+}
+
 /* The start model's graph, in the form that qf_net_new() reads. */
 static QfGraph *
 start_graph (const QfTrainOptions *o, QfModel *start, GError **error)
@@ -109,6 +118,9 @@ start_graph (const QfTrainOptions *o, QfModel *start, GError **error)
         o->height);
     return NULL;
   }
+  /* A float network that still has its batch norms is trained as it is. */
+  if (has_batch_norm (g))
+    return g_steal_pointer (&g);
   if (!qf_graph_fuse (g, error))
     return NULL;
   for (guint i = 0; i < g->outputs->len; i++) {

@@ -19,7 +19,8 @@ typedef struct
   QfFit fit;
   int rate_n, rate_d;  /**< stored as qfuse.rate; rate_n 0: none */
   const char *head;    /**< "fcos" or "classify" */
-  const char *network; /**< "nano" */
+  const char *network; /**< "nano", "small" or "base": at most 60, 200, 600
+                            million multiplications of 3 planes of 320x256 */
   const char *labels;  /**< one name a line */
   int epochs;          /**< ≥ 1 */
   int batch_size;      /**< 1 … 256 */
@@ -51,6 +52,13 @@ typedef struct
 } QfTrainOptions;
 
 void qf_train_options_init (QfTrainOptions *o);
+
+/** The network that a training with @options and no start model starts from, in
+ * float32 (Conv, BatchNormalization, Relu) with drawn weights and metadata: to be
+ * looked at, trained by others, or given as a start. *@parameters (NULL: not
+ * wanted) gets how many numbers are learned. */
+QfModel *qf_train_new_model (const QfTrainOptions *options,
+    gint64 *parameters, GError **error);
 
 /** What qf_trainer_run() tells after each epoch (and, with batch ≥ 0, after
  * batches now and then). */
