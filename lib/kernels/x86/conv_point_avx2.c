@@ -11,7 +11,7 @@
 enum
 {
   HEAD = 64,              /* bytes: 1 where qf_point_pack() succeeded */
-  INPUT_BYTES = 96 * 1024 /* of input that all blocks read, one by one */
+  INPUT_BYTES = 64 * 1024 /* of input that all blocks read, one by one */
 };
 
 int
@@ -43,12 +43,12 @@ qf_conv_point_avx2_pack (const QfConvShape *s, const int8_t *w, void *packed)
     qf_conv_dense_avx2_pack (s, w, p + HEAD);
 }
 
-/* Rows of a tile, and a pixel of the border. */
+/* Rows of two tiles, and a pixel of the border. */
 size_t
 qf_conv_point_avx2_scratch_size (const QfConvShape *s)
 {
   size_t wide = qf_conv_dense_avx2_scratch_size (s);
-  size_t point = QF_POINT_X * qf_point_pitch (s) + (size_t) s->in_c;
+  size_t point = 2 * QF_POINT_X * qf_point_pitch (s) + (size_t) s->in_c;
 
   return wide > point ? wide : point;
 }
@@ -70,8 +70,8 @@ typedef struct
   const uint8_t *x, *border; /* the input; a pixel of the border */
   const QfConvOut *out;      /* at row row0 */
   const QfCodesAvx2 *codes;
-  uint8_t *rows; /* scratch: the pixels' rows, every @pitch bytes */
-  size_t pitch;
+  uint8_t *rows;              /* scratch: twice the rows of a tile */
+  size_t pitch;               /* bytes of a pixel's rows, at most */
   int row0, in_order;         /* output pixel p reads input pixel p */
   const uint8_t *const *list; /* where output pixel p's input is, or NULL */
   int o, channels;            /* those that are real */
@@ -95,35 +95,32 @@ permute_16 (const uint8_t *x, __m128i order, __m128i flip)
   return _mm_xor_si128 (_mm_shuffle_epi8 (v, order), flip);
 }
 
-/* The rows of @n pixels. */
+/* The rows of @n pixels to @to, from byte @i of the rows that are in pairs on:
+ * [pair of rows][QF_POINT_X pixels][2 rows][QF_POINT_K]. */
 static inline __attribute__ ((always_inline)) void
-permute (const Block *e, const uint8_t *const *x, int n)
+permute (const Block *e, const uint8_t *const *x, int n, size_t i, uint8_t *to)
 {
-  const uint8_t *x0 = x[0], *x1 = x[n > 1 ? 1 : 0], *x2 = x[n > 2 ? 2 : 0];
-  const uint8_t *x3 = x[n > 3 ? 3 : 0], *order = e->b.order, *flip = e->b.flip;
-  uint8_t *y0 = e->rows, *y1 = y0 + e->pitch, *y2 = y1 + e->pitch;
-  uint8_t *y3 = y2 + e->pitch;
-  size_t i = 0, in_rows = (size_t) e->b.pairs * 2 * QF_POINT_K;
+  const uint8_t *order = e->b.order, *flip = e->b.flip;
+  size_t in_pairs = (size_t) e->b.pairs * 2 * QF_POINT_K;
 
-#define PERMUTE(BITS, TYPE, STORE, AT)                                         \
-  {                                                                            \
-    TYPE a, f;                                                                 \
-                                                                               \
-    memcpy (&a, order + i, sizeof a);                                          \
-    memcpy (&f, flip + i, sizeof f);                                           \
-    STORE ((TYPE *) (y0 + i), permute_##BITS (x0 + (AT), a, f));               \
-    if (n > 1)                                                                 \
-      STORE ((TYPE *) (y1 + i), permute_##BITS (x1 + (AT), a, f));             \
-    if (n > 2)                                                                 \
-      STORE ((TYPE *) (y2 + i), permute_##BITS (x2 + (AT), a, f));             \
-    if (n > 3)                                                                 \
-      STORE ((TYPE *) (y3 + i), permute_##BITS (x3 + (AT), a, f));             \
+  for (; i < in_pairs; i += 2 * QF_POINT_K) {
+    __m256i a = _mm256_loadu_si256 ((const __m256i *) (order + i));
+    __m256i f = _mm256_loadu_si256 ((const __m256i *) (flip + i));
+
+    for (int j = 0; j < n; j++)
+      _mm256_storeu_si256 (
+          (__m256i *) (to + QF_POINT_X * i + j * 2 * QF_POINT_K),
+          permute_32 (x[j] + i, a, f));
   }
-  for (; i < in_rows; i += 2 * QF_POINT_K)
-    PERMUTE (32, __m256i, _mm256_storeu_si256, i)
-  for (int r = 2 * e->b.pairs; r < e->b.rows; r++, i += QF_POINT_K)
-    PERMUTE (16, __m128i, _mm_storeu_si128, e->b.from[r])
-#undef PERMUTE
+  for (int r = 2 * e->b.pairs; r < e->b.rows; r++) {
+    __m128i a = _mm_loadu_si128 ((const __m128i *) (order + r * QF_POINT_K));
+    __m128i f = _mm_loadu_si128 ((const __m128i *) (flip + r * QF_POINT_K));
+
+    for (int j = 0; j < n; j++)
+      _mm_storeu_si128 (
+          (__m128i *) (to + qf_point_row (r) + j * 2 * QF_POINT_K),
+          permute_16 (x[j] + e->b.from[r], a, f));
+  }
 }
 
 static inline __m256i
@@ -135,15 +132,19 @@ four (const uint8_t *x)
   return _mm256_set1_epi32 (v);
 }
 
-/* Sums of @n pixels. */
+/* Sums of @n pixels whose rows are @rows. Beside them, where @n is QF_POINT_X,
+ * those of the next ones, @x, go to @next: the multipliers are what this waits
+ * for. */
 static inline __attribute__ ((always_inline)) void
-sum (const Block *e, int n, QfSumsAvx2 *sums)
+sum (const Block *e, int n, const uint8_t *rows, const uint8_t *const *x,
+    uint8_t *next, QfSumsAvx2 *sums)
 {
   const __m256i ones = _mm256_set1_epi16 (1);
   const int8_t *w = e->b.w;
   const int32_t *step = e->b.steps;
-  const uint8_t *rows = e->rows;
-  size_t pitch = e->pitch;
+  const uint8_t *order = e->b.order, *flip = e->b.flip;
+  size_t i = 0, in_pairs = (size_t) e->b.pairs * 2 * QF_POINT_K;
+  int plain = e->b.plain, wrapped = e->b.wrapped;
   __m256i a0 = _mm256_loadu_si256 ((const __m256i *) e->start);
   __m256i b0 = _mm256_loadu_si256 ((const __m256i *) (e->start + 8));
   __m256i a1 = a0, a2 = a0, a3 = a0, b1 = b0, b2 = b0, b3 = b0;
@@ -152,7 +153,8 @@ sum (const Block *e, int n, QfSumsAvx2 *sums)
 #define PRODUCTS(x, w) _mm256_maddubs_epi16 (x, w)
 #define PIXEL(i, MORE)                                                         \
   if (n > i) {                                                                 \
-    __m256i lo = four (at + i * pitch), hi = four (at + i * pitch + 4);        \
+    __m256i lo = four (at + i * 2 * QF_POINT_K);                               \
+    __m256i hi = four (at + i * 2 * QF_POINT_K + 4);                           \
     __m256i p = _mm256_add_epi16 (PRODUCTS (lo, w0), PRODUCTS (hi, w2));       \
     __m256i q = _mm256_add_epi16 (PRODUCTS (lo, w1), PRODUCTS (hi, w3));       \
                                                                                \
@@ -162,25 +164,52 @@ sum (const Block *e, int n, QfSumsAvx2 *sums)
   }
 #define ADD_C (p = _mm256_add_epi16 (p, c0), q = _mm256_add_epi16 (q, c1))
 #define STEP(MORE)                                                             \
-  const uint8_t *at = rows + *step;                                            \
-  __m256i w0 = LOAD (0), w1 = LOAD (1), w2 = LOAD (2), w3 = LOAD (3);          \
+  {                                                                            \
+    const uint8_t *at = rows + *step++;                                        \
+    __m256i w0 = LOAD (0), w1 = LOAD (1), w2 = LOAD (2), w3 = LOAD (3);        \
                                                                                \
-  PIXEL (0, MORE)                                                              \
-  PIXEL (1, MORE)                                                              \
-  PIXEL (2, MORE)                                                              \
-  PIXEL (3, MORE)
-  for (int k = e->b.plain; k > 0; k--, w += QF_POINT_STEP, step++) {
-    STEP ((void) 0)
+    PIXEL (0, MORE)                                                            \
+    PIXEL (1, MORE)                                                            \
+    PIXEL (2, MORE)                                                            \
+    PIXEL (3, MORE)                                                            \
   }
-  for (int k = e->b.wrapped; k > 0; k--, w += QF_POINT_STEP_C, step++) {
-    __m256i c0 = LOAD (4), c1 = LOAD (5);
-    STEP (ADD_C)
+#define PLAIN                                                                  \
+  {                                                                            \
+    STEP ((void) 0)                                                            \
+    w += QF_POINT_STEP;                                                        \
   }
+#define WRAPPED                                                                \
+  {                                                                            \
+    __m256i c0 = LOAD (4), c1 = LOAD (5);                                      \
+    STEP (ADD_C)                                                               \
+    w += QF_POINT_STEP_C;                                                      \
+  }
+#define NEXT(j)                                                                \
+  _mm256_storeu_si256 (                                                        \
+      (__m256i *) (next + QF_POINT_X * i + j * 2 * QF_POINT_K),                \
+      permute_32 (x[j] + i,                                                    \
+          _mm256_loadu_si256 ((const __m256i *) (order + i)),                  \
+          _mm256_loadu_si256 ((const __m256i *) (flip + i))));
+#define STEPS(left, ONE)                                                       \
+  if (n == QF_POINT_X)                                                         \
+    for (; left >= 4 && i < in_pairs; left -= 4, i += 2 * QF_POINT_K) {        \
+      ONE NEXT (0) ONE NEXT (1) ONE NEXT (2) ONE NEXT (3)                      \
+    }                                                                          \
+  for (; left > 0; left--)                                                     \
+  ONE
+  STEPS (plain, PLAIN)
+  STEPS (wrapped, WRAPPED)
+#undef STEPS
+#undef NEXT
+#undef WRAPPED
+#undef PLAIN
 #undef STEP
 #undef ADD_C
 #undef PIXEL
 #undef PRODUCTS
 #undef LOAD
+  if (n == QF_POINT_X)
+    permute (e, x, n, i, next);
   *sums = (QfSumsAvx2){ { { a0, b0 }, { a1, b1 }, { a2, b2 }, { a3, b3 } } };
 }
 
@@ -255,6 +284,7 @@ find (const Block *e, int p, int n, const uint8_t **x)
   }
 }
 
+/* Less than a tile. */
 static inline __attribute__ ((always_inline)) void
 tile (const Block *e, int p, int n)
 {
@@ -262,17 +292,33 @@ tile (const Block *e, int p, int n)
   QfSumsAvx2 sums;
 
   find (e, p, n, x);
-  permute (e, x, n);
-  sum (e, n, &sums);
+  permute (e, x, n, 0, e->rows);
+  sum (e, n, e->rows, NULL, NULL, &sums);
   store (e, n, (size_t) p * e->s->out_c + (size_t) e->o, &sums);
 }
 
 static __attribute__ ((noinline)) int
-tiles (const Block *e, int p0, int p1)
+tiles (const Block *e, int p, int p1)
 {
-  for (; p0 + QF_POINT_X <= p1; p0 += QF_POINT_X)
-    tile (e, p0, QF_POINT_X);
-  return p0;
+  const uint8_t *x[QF_POINT_X];
+  uint8_t *rows = e->rows, *next = rows + QF_POINT_X * e->pitch;
+  QfSumsAvx2 sums;
+
+  if (p + QF_POINT_X > p1)
+    return p;
+  find (e, p, QF_POINT_X, x);
+  permute (e, x, QF_POINT_X, 0, rows);
+  for (; p + QF_POINT_X <= p1; p += QF_POINT_X) {
+    uint8_t *t = rows;
+
+    if (p + 2 * QF_POINT_X <= p1) /* else the same again, for nothing */
+      find (e, p + QF_POINT_X, QF_POINT_X, x);
+    sum (e, QF_POINT_X, rows, x, next, &sums);
+    store (e, QF_POINT_X, (size_t) p * e->s->out_c + (size_t) e->o, &sums);
+    rows = next;
+    next = t;
+  }
+  return p;
 }
 
 static __attribute__ ((noinline)) void
@@ -319,7 +365,7 @@ qf_conv_point_avx2 (const QfConvShape *s, const uint8_t *x, int x_zero,
 {
   const uint8_t *weights = (const uint8_t *) packed + HEAD;
   size_t pitch = qf_point_pitch (s);
-  uint8_t *border = (uint8_t *) scratch + QF_POINT_X * pitch;
+  uint8_t *border = (uint8_t *) scratch + 2 * QF_POINT_X * pitch;
   int n = (row1 - row0) * s->out_w;
   int most = INPUT_BYTES / s->in_c / QF_POINT_X * QF_POINT_X;
   QfCodesAvx2 k = { 0 };
@@ -355,7 +401,7 @@ size_t
 qf_conv_point_parts_avx2_scratch_size (const QfConvShape *s)
 {
   size_t wide = qf_conv_dense_parts_avx2_scratch_size (s);
-  size_t point = QF_POINT_X * qf_point_pitch (s) + (size_t) s->in_c;
+  size_t point = 2 * QF_POINT_X * qf_point_pitch (s) + (size_t) s->in_c;
 
   return wide > point ? wide : point;
 }
@@ -382,7 +428,7 @@ qf_conv_point_parts_avx2 (const QfConvShape *s, const uint8_t *x, int x_zero,
   const uint8_t *weights = (const uint8_t *) packed + HEAD;
   const uint8_t *list[QF_PART_H * QF_PART_W];
   size_t pitch = qf_point_pitch (s);
-  uint8_t *border = (uint8_t *) scratch + QF_POINT_X * pitch;
+  uint8_t *border = (uint8_t *) scratch + 2 * QF_POINT_X * pitch;
   QfConvOut out = { .r = r };
   QfCodesAvx2 k = qf_codes_avx2_new (r);
   Block e = { .s = s,

@@ -33,7 +33,7 @@ typedef struct
   int32_t fixed[QF_POINT_Y];    /* part of every sum */
   int32_t sums[QF_POINT_Y];     /* of the weights */
 
-  const int32_t *steps; /* [plain + wrapped] bytes into the rows */
+  const int32_t *steps; /* [plain + wrapped] bytes into a tile's rows */
   const int32_t *from;  /* [rows] first input channel */
   const uint8_t *order; /* [rows][16] for vpshufb */
   const uint8_t *flip;  /* [rows][16] 255: complement */
@@ -48,6 +48,14 @@ qf_point_pitch (const QfConvShape *s)
   size_t rows = ((size_t) s->in_c + QF_POINT_K - 1) / QF_POINT_K;
 
   return (rows * QF_POINT_MOST + 1) / 2 * 2 * QF_POINT_K;
+}
+
+/** Where row @r of a tile's first pixel is, in bytes; the next pixels' are 2 ·
+ * QF_POINT_K bytes further each. */
+static inline int
+qf_point_row (int r)
+{
+  return r / 2 * 2 * QF_POINT_K * QF_POINT_X + r % 2 * QF_POINT_K;
 }
 
 /** Bytes that qf_point_pack() may need. */

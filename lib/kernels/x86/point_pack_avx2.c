@@ -186,7 +186,7 @@ put_block (const QfConvShape *s, const int8_t *w, int o, const Plan *plans,
         to + q.flip + row * QF_POINT_K + i % 2 * 8, ws,
         is ? (int16_t *) (ws + QF_POINT_STEP) : NULL, b };
       from[row] = row_from (s, g);
-      steps[slot] = row * QF_POINT_K + i % 2 * 8;
+      steps[slot] = qf_point_row (row) + i % 2 * 8;
       for (int l = 2 * i; l < 2 * i + 2 && l < p->n; l++)
         put_lane (&step, &codes, &p->lanes[l], l % 2);
       plain += !is;
