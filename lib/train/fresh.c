@@ -3,16 +3,18 @@
 #include "train/trainer-private.h"
 
 /* [out][kh·kw][in] → [out][in][kh·kw], ONNX's order. */
-static void
-write_weights (const QfConvLayer *cv, float *to)
+static float *
+onnx_weights (const QfConvLayer *cv)
 {
   const QfConvShape *s = &cv->shape;
   int taps = s->kernel_h * s->kernel_w, ic = s->in_c / s->groups;
+  float *all = g_new (float, (gsize) s->out_c * cv->k), *to = all;
 
   for (int o = 0; o < s->out_c; o++, to += cv->k)
     for (int t = 0; t < taps; t++)
       for (int c = 0; c < ic; c++)
         to[c * taps + t] = cv->weight[(gsize) o * cv->k + t * ic + c];
+  return all;
 }
 
 /* Gives @g the weights that a training with @seed starts from. */
@@ -33,8 +35,8 @@ draw_weights (QfGraph *g, guint64 seed, GError **error)
       continue;
     while (!qf_net_layer (net, layer)->conv)
       layer++;
-    write_weights (qf_net_layer (net, layer++)->conv,
-        qf_graph_value (g, n->in[1])->data);
+    qf_value_take (qf_graph_value (g, n->in[1]),
+        onnx_weights (qf_net_layer (net, layer++)->conv));
   }
   qf_net_free (net);
   return TRUE;
