@@ -21,6 +21,7 @@ static QfCpuLevel level_max, level;
 /* Intel's manual, volume 2, CPUID: bits of the leaves 1 and 7. */
 enum
 {
+  ECX1_FMA = 1 << 12,
   ECX1_OSXSAVE = 1 << 27,
   EBX7_AVX2 = 1 << 5,
   EBX7_BMI2 = 1 << 8,
@@ -45,7 +46,7 @@ detect (void)
 {
   unsigned a, b, c, d, xcr0, high;
 
-  if (!__get_cpuid (1, &a, &b, &c, &d) || !all (c, ECX1_OSXSAVE))
+  if (!__get_cpuid (1, &a, &b, &c, &d) || !all (c, ECX1_OSXSAVE | ECX1_FMA))
     return;
   __asm__("xgetbv" : "=a"(xcr0), "=d"(high) : "c"(0));
   if (!all (xcr0, XCR0_YMM) || !__get_cpuid_count (7, 0, &a, &b, &c, &d) ||

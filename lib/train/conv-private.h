@@ -34,10 +34,14 @@ void qf_conv_float_finish (QfNet *net, QfLayer *l, int n, gboolean moves);
 int qf_conv_padded_h (const QfConvShape *s);
 int qf_conv_padded_w (const QfConvShape *s);
 
-/** Writes one image's input, dequantized, with zeros around: [padded_h]
- * [padded_w][in_c]. @codes or @real is NULL. */
-void qf_conv_pad_input (const QfNet *net, const QfConvShape *s,
-    const guint8 *codes, const QfBlob *x, const float *real, float *padded);
+/** Whether a float net's gradient passes the clamp of @l at the output @v. */
+static inline gboolean
+qf_conv_passes (const QfNet *net, const QfLayer *l, const QfBlob *y, float v)
+{
+  return !l->clip
+      || (v > l->clip_lo && v < l->clip_hi
+          && !(net->bound_relu && v >= (float) y->range.hi));
+}
 
 /** Depthwise: every group has one input and one output channel. */
 static inline gboolean

@@ -1,7 +1,7 @@
 /* libqfuse: the trainer's network: memory, running, improving.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "train/net.h"
-#include "train/conv-private.h"
+#include "train/convgrad-private.h"
 
 #include <math.h>
 #include <string.h>
@@ -54,12 +54,14 @@ conv_scratch (const QfNet *net, const QfConvLayer *cv)
 {
   const QfConvShape *s = &cv->shape;
   gsize padded = (gsize) qf_conv_padded_h (s) * qf_conv_padded_w (s) * s->in_c;
-  gsize back = 2 * padded + 2 * (gsize) s->out_w * s->out_c
-      + 2 * (gsize) s->out_c * cv->k;
-  gsize sums = (gsize) (2 * 64 + 2) * s->out_c;
-  gsize fwd = net->kernels->conv_u8s8_scratch_size (s) / sizeof (float) + 1;
+  gsize fwd = net->quantize
+      ? net->kernels->conv_u8s8_scratch_size (s) / sizeof (float) + 1
+      : padded;
+  gsize sums = (gsize) 2 * s->out_c;
+  QfConvPlan plan; /* of the backward pass */
 
-  return MAX (MAX (back, sums), fwd);
+  qf_conv_plan (&plan, s);
+  return MAX (MAX (qf_conv_plan_scratch (&plan), sums), fwd);
 }
 
 static void
@@ -237,22 +239,31 @@ qf_net_is_output (const QfNet *net, int blob)
   return FALSE;
 }
 
+/* Zeros, where nothing has been added yet. */
+static void
+start_grad (QfBlob *b, int n)
+{
+  if (b->grad && !b->grad_live)
+    memset (b->grad, 0, sizeof (float) * n * b->h * b->w * b->c);
+  b->grad_live = TRUE;
+}
+
 void
 qf_net_backward (QfNet *net, int n)
 {
-  for (guint i = 0; i < net->blobs->len; i++) {
-    QfBlob *b = qf_net_blob (net, (int) i);
-
-    if (b->grad && !qf_net_is_output (net, (int) i))
-      memset (b->grad, 0, sizeof (float) * n * b->h * b->w * b->c);
-  }
+  for (guint i = 0; i < net->blobs->len; i++)
+    qf_net_blob (net, (int) i)->grad_live = qf_net_is_output (net, (int) i);
   for (int i = (int) net->layers->len - 1; i >= 0; i--) {
     QfLayer *l = qf_net_layer (net, i);
 
-    if (l->kind == QF_LAYER_CONV)
+    start_grad (qf_net_blob (net, l->out), n);
+    if (l->kind == QF_LAYER_CONV) {
       qf_conv_backward (net, l, n);
-    else
-      qf_simple_backward (net, l, n);
+      continue;
+    }
+    for (int j = 0; j < l->n_in; j++)
+      start_grad (qf_net_blob (net, l->in[j]), n);
+    qf_simple_backward (net, l, n);
   }
 }
 

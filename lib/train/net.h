@@ -31,6 +31,7 @@ typedef struct
   guint8 *codes; /* [batch][h][w][c]; quantized nets */
   float *real;   /* the same in float nets */
   float *grad;   /* dLoss/dreal; NULL for the input */
+  gboolean grad_live; /* holds something that is to be added to */
   QfRange range; /* of real values; moves until frozen */
 } QfBlob;
 

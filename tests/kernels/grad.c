@@ -4,9 +4,10 @@
 #include "kernels/grad.h"
 
 #include <glib.h>
+#include <math.h>
 #include <string.h>
 
-static const char *const tiers[] = { "c", "avx2", "avx512vnni" };
+static const char *const tiers[] = { "c", "avx2", "avxvnni", "avx512vnni" };
 
 static guint64
 seed (void)
@@ -106,46 +107,149 @@ static void
 check_batch_norm (const QfGradKernels *kern, QfRng *rng)
 {
   for (int round = 0; round < 100; round++) {
-    int pixels = 1 + (int) qf_rng_below (rng, 30);
-    int ch = 1 + (int) qf_rng_below (rng, 40), n = pixels * ch;
-    g_autofree guint8 *codes = g_malloc (n);
-    g_autofree gint32 *a = g_new (gint32, n);
-    g_autofree float *grad = random_floats (rng, n);
-    g_autofree float *k = random_floats (rng, 5 * ch);
-    g_autofree float *dz = random_floats (rng, n);
-    g_autofree float *xhat = random_floats (rng, n);
-    g_autofree float *sums = g_new0 (float, 2 * ch);
-    g_autofree float *want = g_new0 (float, 2 * ch);
+    int pixels = 1 + (int) qf_rng_below (rng, 70);
+    int ch = 1 + (int) qf_rng_below (rng, 40), all = pixels * ch;
+    int first = (int) qf_rng_below (rng, (guint32) ch);
+    int n = MIN (QF_GRAD_LANES, ch - first);
+    g_autofree guint8 *codes = g_malloc (all);
+    g_autofree gint32 *a = g_new (gint32, all);
+    g_autofree float *grad = random_floats (rng, all);
+    g_autofree float *k = random_floats (rng, 2 * ch + 3 * QF_GRAD_LANES);
+    g_autofree float *dy = random_floats (rng, (pixels + 1) * QF_GRAD_LANES);
+    g_autofree float *dy_want
+        = g_memdup2 (dy, sizeof (float) * (pixels + 1) * QF_GRAD_LANES);
+    g_autofree float *sums = random_floats (rng, 2 * ch + 1);
+    g_autofree float *want = g_memdup2 (sums, sizeof (float) * (2 * ch + 1));
+    const float *kd = k + 2 * ch;
 
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < all; i++) {
       codes[i] = (guint8) qf_rng_below (rng, 256);
-      a[i] = (gint32) qf_rng_below (rng, 2000000) - 1000000;
+      a[i] = (gint32) qf_rng_below (rng, 200000000) - 100000000;
     }
-    kern->dz_xhat_u8 (codes, 20, 200, grad, a, k, k + ch, dz, xhat, pixels, ch);
-    for (int i = 0; i < n; i++) {
-      volatile float product = (float) a[i] * k[i % ch];
-      volatile float x = product + k[ch + i % ch];
-      float d = codes[i] > 20 && codes[i] < 200 ? grad[i] : 0;
+    for (int i = 0; i < all; i++) {
+      int c = i % ch, lane = c - first, p = i / ch;
+      float dz = codes[i] > 20 && codes[i] < 200 ? grad[i] : 0;
 
-      g_assert_cmpfloat (dz[i], ==, d);
-      g_assert_cmpfloat (xhat[i], ==, x);
-      product = d * x;
-      want[i % ch] += d;
-      want[ch + i % ch] += product;
+      want[c] += dz;
+      want[ch + c]
+          = fmaf (dz, fmaf ((float) a[i], k[c], k[ch + c]), want[ch + c]);
+      if (lane >= 0 && lane < n)
+        dy_want[p * QF_GRAD_LANES + lane] = fmaf ((float) a[i], kd[32 + lane],
+            fmaf (dz, kd[lane], kd[16 + lane]));
     }
-    kern->bn_sums_f32 (dz, xhat, pixels, ch, sums, sums + ch);
-    g_assert_cmpmem (
-        sums, sizeof (float) * 2 * ch, want, sizeof (float) * 2 * ch);
-    kern->bn_dy_f32 (dz, xhat, k + 2 * ch, k + 3 * ch, k + 4 * ch, pixels, ch);
-    for (int i = 0; i < n; i++) {
-      int c = i % ch;
-      float d = codes[i] > 20 && codes[i] < 200 ? grad[i] : 0;
-      volatile float product = xhat[i] * k[4 * ch + c];
-      volatile float inner = d - k[3 * ch + c];
+    for (int p = 0; p < pixels; p++)
+      for (int c = n; c < QF_GRAD_LANES; c++)
+        dy_want[p * QF_GRAD_LANES + c] = 0;
+    kern->bn_sums_s32 (codes, 20, 200, grad, a, k, k + ch, pixels, ch, sums,
+        sums + ch);
+    g_assert_cmpmem (sums, sizeof (float) * (2 * ch + 1), want,
+        sizeof (float) * (2 * ch + 1));
+    kern->bn_dy_s32 (codes + first, 20, 200, grad + first, a + first, ch, kd,
+        dy, pixels, n);
+    g_assert_cmpmem (dy, sizeof (float) * (pixels + 1) * QF_GRAD_LANES, dy_want,
+        sizeof (float) * (pixels + 1) * QF_GRAD_LANES);
+  }
+}
 
-      inner = inner - product;
-      g_assert_cmpfloat (dz[i], ==, k[2 * ch + c] * inner);
+static void
+check_offset (const QfGradKernels *kern, QfRng *rng)
+{
+  for (int round = 0; round < 100; round++) {
+    int pixels = 1 + (int) qf_rng_below (rng, 20);
+    int n = 1 + (int) qf_rng_below (rng, QF_GRAD_LANES);
+    int block = n + (int) qf_rng_below (rng, 3);
+    int step = n + (int) qf_rng_below (rng, 20);
+    int zero = (int) qf_rng_below (rng, 256), floats = pixels * block + 3;
+    g_autofree guint8 *x = g_malloc (pixels * step);
+    g_autofree float *y = random_floats (rng, floats);
+    g_autofree float *want = g_memdup2 (y, sizeof (float) * floats);
+
+    for (int i = 0; i < pixels * step; i++)
+      x[i] = (guint8) qf_rng_below (rng, 256);
+    for (int p = 0; p < pixels; p++)
+      for (int i = 0; i < n; i++)
+        want[p * block + i] = (float) (x[p * step + i] - zero);
+    kern->offset_u8_f32 (x, step, zero, y, block, pixels, n);
+    g_assert_cmpmem (y, sizeof (float) * floats, want, sizeof (float) * floats);
+  }
+}
+
+/* The definitions of both input gradients; columns past @n are guards. */
+static void
+check_dx (const QfGradKernels *kern, QfRng *rng, gboolean depthwise)
+{
+  for (int round = 0; round < 300; round++) {
+    int m = 1 + (int) qf_rng_below (rng, 40);
+    int n_taps = (int) qf_rng_below (rng, 10);
+    int depth = 1 + (int) qf_rng_below (rng, QF_GRAD_LANES);
+    int n = qf_rng_below (rng, 2) ? QF_GRAD_LANES
+                                  : 1 + (int) qf_rng_below (rng, QF_GRAD_LANES);
+    int step = n + (int) qf_rng_below (rng, 20), area = 600, weights = 4096;
+    int add = (int) qf_rng_below (rng, 2);
+    gsize bytes = sizeof (float) * ((gsize) m * step + 4);
+    g_autofree float *a = random_floats (rng, area + m * QF_GRAD_LANES);
+    g_autofree float *w = random_floats (rng, weights);
+    g_autofree float *c = random_floats (rng, bytes / sizeof (float));
+    g_autofree float *want = g_memdup2 (c, bytes);
+    QfGradTap taps[10];
+
+    for (int t = 0; t < n_taps; t++) {
+      taps[t].a = (ptrdiff_t) qf_rng_below (rng, area - QF_GRAD_LANES);
+      taps[t].w = (ptrdiff_t) qf_rng_below (rng, weights - 256);
     }
+    for (int i = 0; i < m; i++)
+      for (int j = 0; j < n; j++) {
+        float s = add ? want[i * step + j] : 0;
+
+        for (int t = 0; t < n_taps; t++) {
+          const float *p = a + taps[t].a + i * QF_GRAD_LANES;
+
+          for (int o = 0; !depthwise && o < depth; o++)
+            s = fmaf (p[o], w[taps[t].w + o * QF_GRAD_LANES + j], s);
+          if (depthwise)
+            s = fmaf (p[j], w[taps[t].w + j], s);
+        }
+        want[i * step + j] = s;
+      }
+    if (depthwise)
+      kern->dwconv_dx_f32 (m, taps, n_taps, a, w, c, step, n, add);
+    else
+      kern->conv_dx_f32 (m, taps, n_taps, depth, a, w, c, step, n, add);
+    g_assert_cmpmem (c, bytes, want, bytes);
+  }
+}
+
+/* The same for weights. */
+static void
+check_dw (const QfGradKernels *kern, QfRng *rng, gboolean depthwise)
+{
+  for (int round = 0; round < 300; round++) {
+    int m = 1 + (int) qf_rng_below (rng, 30);
+    QfGradArea e = { 1 + (int) qf_rng_below (rng, 4),
+      1 + (int) qf_rng_below (rng, 20), (ptrdiff_t) qf_rng_below (rng, 400),
+      (ptrdiff_t) qf_rng_below (rng, 40), 0 };
+    gsize bytes = sizeof (float) * ((gsize) m * QF_GRAD_LANES + 4);
+    ptrdiff_t off[30];
+    g_autofree float *a = NULL, *b = NULL;
+    g_autofree float *c = random_floats (rng, bytes / sizeof (float));
+    g_autofree float *want = g_memdup2 (c, bytes);
+
+    e.b_row = e.cols * QF_GRAD_LANES + (ptrdiff_t) qf_rng_below (rng, 40);
+    a = random_floats (rng, 200 + QF_GRAD_LANES
+            + (gsize) (e.rows * e.a_row + e.cols * e.a_col));
+    b = random_floats (rng, (gsize) (e.rows * e.b_row));
+    for (int r = 0; r < m; r++)
+      off[r] = (ptrdiff_t) qf_rng_below (rng, 200);
+    for (int r = 0; r < m; r++)
+      for (int j = 0; j < QF_GRAD_LANES; j++)
+        for (int y = 0; y < e.rows; y++)
+          for (int x = 0; x < e.cols; x++)
+            want[r * QF_GRAD_LANES + j] = fmaf (
+                a[off[r] + y * e.a_row + x * e.a_col + (depthwise ? j : 0)],
+                b[y * e.b_row + x * QF_GRAD_LANES + j],
+                want[r * QF_GRAD_LANES + j]);
+    (depthwise ? kern->dwconv_dw_f32 : kern->conv_dw_f32) (m, off, a, &e, b, c);
+    g_assert_cmpmem (c, bytes, want, bytes);
   }
 }
 
@@ -162,6 +266,11 @@ test_tier (gconstpointer data)
   check_gemm (kern, &rng);
   check_stats (kern, &rng);
   check_batch_norm (kern, &rng);
+  check_offset (kern, &rng);
+  for (int depthwise = 0; depthwise < 2; depthwise++) {
+    check_dx (kern, &rng, depthwise);
+    check_dw (kern, &rng, depthwise);
+  }
 }
 
 int

@@ -3,6 +3,7 @@
 #include "kernels/grad.h"
 #include "kernels/tier.h"
 
+#include <math.h>
 #include <string.h>
 
 #define STR_(x) #x
@@ -154,45 +155,143 @@ stats_s32 (const int32_t *restrict a, int pixels, int channels,
 }
 
 static void
-dz_xhat_u8 (const uint8_t *restrict codes, int lo, int hi,
-            const float *restrict grad, const int32_t *restrict a,
-            const float *restrict k, const float *restrict b,
-            float *restrict dz, float *restrict xhat, int pixels, int channels)
+offset_u8_f32 (const uint8_t *restrict x, ptrdiff_t step, int zero,
+               float *restrict y, int block, int pixels, int n)
 {
-  for (int p = 0; p < pixels; p++) {
-    for (int c = 0; c < channels; c++) {
-      int code = codes[c];
+  if (n == QF_GRAD_LANES) {
+    for (int p = 0; p < pixels; p++, x += step, y += block)
+      for (int i = 0; i < QF_GRAD_LANES; i++)
+        y[i] = (float)(x[i] - zero);
+    return;
+  }
+  for (int p = 0; p < pixels; p++, x += step, y += block)
+    for (int i = 0; i < n; i++)
+      y[i] = (float)(x[i] - zero);
+}
 
-      dz[c] = code > lo && code < hi ? grad[c] : 0.0f;
-      xhat[c] = (float)a[c] * k[c] + b[c];
+static inline float
+passed (uint8_t code, int lo, int hi, float grad)
+{
+  return code > lo && code < hi ? grad : 0.0f;
+}
+
+static inline float
+dy_of (uint8_t code, int lo, int hi, float grad, int32_t a, const float *k)
+{
+  return fmaf ((float)a, k[2 * QF_GRAD_LANES],
+               fmaf (passed (code, lo, hi, grad), k[0], k[QF_GRAD_LANES]));
+}
+
+static void
+bn_dy_s32 (const uint8_t *restrict codes, int lo, int hi,
+           const float *restrict grad, const int32_t *restrict a,
+           ptrdiff_t step, const float *restrict k, float *restrict dy,
+           int pixels, int n)
+{
+  for (int p = 0; p < pixels; p++, dy += QF_GRAD_LANES) {
+    if (n == QF_GRAD_LANES) {
+      for (int c = 0; c < QF_GRAD_LANES; c++)
+        dy[c] = dy_of (codes[c], lo, hi, grad[c], a[c], k + c);
+    } else {
+      for (int c = 0; c < n; c++)
+        dy[c] = dy_of (codes[c], lo, hi, grad[c], a[c], k + c);
+      for (int c = n; c < QF_GRAD_LANES; c++)
+        dy[c] = 0.0f;
     }
-    codes += channels;
-    grad += channels;
-    a += channels;
-    dz += channels;
-    xhat += channels;
+    codes += step;
+    grad += step;
+    a += step;
   }
 }
 
 static void
-bn_sums_f32 (const float *restrict dz, const float *restrict xhat, int pixels,
+bn_sums_s32 (const uint8_t *restrict codes, int lo, int hi,
+             const float *restrict grad, const int32_t *restrict a,
+             const float *restrict k, const float *restrict b, int pixels,
              int channels, float *restrict s1, float *restrict s2)
 {
-  for (int p = 0; p < pixels; p++, dz += channels, xhat += channels)
+  for (int p = 0; p < pixels; p++) {
     for (int c = 0; c < channels; c++) {
-      s1[c] += dz[c];
-      s2[c] += dz[c] * xhat[c];
+      float dz = passed (codes[c], lo, hi, grad[c]);
+
+      s1[c] += dz;
+      s2[c] = fmaf (dz, fmaf ((float)a[c], k[c], b[c]), s2[c]);
+    }
+    codes += channels;
+    grad += channels;
+    a += channels;
+  }
+}
+
+static void
+conv_dx_f32 (int m, const QfGradTap *taps, int n_taps, int depth,
+             const float *restrict a, const float *restrict w,
+             float *restrict c, ptrdiff_t c_step, int n, int add)
+{
+  for (int i = 0; i < m; i++, a += QF_GRAD_LANES, c += c_step) {
+    float s[QF_GRAD_LANES] = { 0 };
+
+    if (add)
+      memcpy (s, c, (size_t)n * sizeof *s);
+    for (int t = 0; t < n_taps; t++)
+      for (int o = 0; o < depth; o++) {
+        float v = a[taps[t].a + o];
+        const float *wo = w + taps[t].w + o * QF_GRAD_LANES;
+
+        for (int j = 0; j < QF_GRAD_LANES; j++)
+          s[j] = fmaf (v, wo[j], s[j]);
+      }
+    memcpy (c, s, (size_t)n * sizeof *s);
+  }
+}
+
+static void
+conv_dw_f32 (int m, const ptrdiff_t *off, const float *restrict a,
+             const QfGradArea *area, const float *restrict b,
+             float *restrict c)
+{
+  for (int r = 0; r < m; r++, c += QF_GRAD_LANES)
+    for (int y = 0; y < area->rows; y++) {
+      const float *ay = a + off[r] + y * area->a_row;
+      const float *by = b + y * area->b_row;
+
+      for (int x = 0; x < area->cols; x++, ay += area->a_col)
+        for (int j = 0; j < QF_GRAD_LANES; j++)
+          c[j] = fmaf (*ay, by[x * QF_GRAD_LANES + j], c[j]);
     }
 }
 
 static void
-bn_dy_f32 (float *restrict dz, const float *restrict xhat,
-           const float *restrict g, const float *restrict m1,
-           const float *restrict m2, int pixels, int channels)
+dwconv_dx_f32 (int m, const QfGradTap *taps, int n_taps,
+               const float *restrict a, const float *restrict w,
+               float *restrict c, ptrdiff_t c_step, int n, int add)
 {
-  for (int p = 0; p < pixels; p++, dz += channels, xhat += channels)
-    for (int c = 0; c < channels; c++)
-      dz[c] = g[c] * (dz[c] - m1[c] - xhat[c] * m2[c]);
+  for (int i = 0; i < m; i++, a += QF_GRAD_LANES, c += c_step) {
+    float s[QF_GRAD_LANES] = { 0 };
+
+    if (add)
+      memcpy (s, c, (size_t)n * sizeof *s);
+    for (int t = 0; t < n_taps; t++)
+      for (int j = 0; j < QF_GRAD_LANES; j++)
+        s[j] = fmaf (a[taps[t].a + j], w[taps[t].w + j], s[j]);
+    memcpy (c, s, (size_t)n * sizeof *s);
+  }
+}
+
+static void
+dwconv_dw_f32 (int m, const ptrdiff_t *off, const float *restrict a,
+               const QfGradArea *area, const float *restrict b,
+               float *restrict c)
+{
+  for (int r = 0; r < m; r++, c += QF_GRAD_LANES)
+    for (int y = 0; y < area->rows; y++) {
+      const float *ay = a + off[r] + y * area->a_row;
+      const float *by = b + y * area->b_row;
+
+      for (int x = 0; x < area->cols; x++, ay += area->a_col)
+        for (int j = 0; j < QF_GRAD_LANES; j++)
+          c[j] = fmaf (ay[j], by[x * QF_GRAD_LANES + j], c[j]);
+    }
 }
 
 extern const QfGradKernels QF_T (grad_kernels);
@@ -200,7 +299,11 @@ const QfGradKernels QF_T (grad_kernels) = {
   .name = STR (QF_TIER),
   .gemm_f32 = gemm_f32,
   .stats_s32 = stats_s32,
-  .dz_xhat_u8 = dz_xhat_u8,
-  .bn_sums_f32 = bn_sums_f32,
-  .bn_dy_f32 = bn_dy_f32,
+  .conv_dx_f32 = conv_dx_f32,
+  .conv_dw_f32 = conv_dw_f32,
+  .dwconv_dx_f32 = dwconv_dx_f32,
+  .dwconv_dw_f32 = dwconv_dw_f32,
+  .offset_u8_f32 = offset_u8_f32,
+  .bn_dy_s32 = bn_dy_s32,
+  .bn_sums_s32 = bn_sums_s32,
 };
