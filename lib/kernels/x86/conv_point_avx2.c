@@ -36,7 +36,7 @@ qf_conv_point_avx2_pack (const QfConvShape *s, const int8_t *w, void *packed)
   uint8_t *p = packed;
   int ok;
 
-  memset (p, 0, qf_conv_point_avx2_packed_size (s));
+  memset (p, 0, HEAD);
   ok = qf_point_pack (s, w, p + HEAD);
   p[0] = (uint8_t) ok;
   if (!ok)

@@ -194,43 +194,30 @@ find_less (const QfPointGroup *g, unsigned left, QfPointLane *found)
   }
 }
 
-/* Orders the channels by Σ w², largest first: these find partners while there
- * is a choice. @channel: which one each of them is. */
+/* Channels by Σ w², largest first: these find partners while there is a choice.
+ * @key: Σ w² · 16, or less than 0 for those that do not count. */
 static void
-sort_group (QfPointGroup *g, uint8_t *channel)
+sort_group (const __m256i key[2], uint8_t *channel)
 {
-  __m256i w[QF_POINT_K][2];
-  int size[QF_POINT_K];
-  unsigned real = 0;
+  /* no two are alike: of equal ones the first is larger */
+  const __m256i low = _mm256_setr_epi32 (15, 14, 13, 12, 11, 10, 9, 8);
+  __m256i k[2] = { _mm256_or_si256 (key[0], low),
+    _mm256_or_si256 (key[1], _mm256_sub_epi32 (low, _mm256_set1_epi32 (8))) };
+  __m256i place[2] = { _mm256_setzero_si256 (), _mm256_setzero_si256 () };
+  int32_t keys[QF_POINT_K], places[QF_POINT_K];
 
-  memcpy (w, g->w, sizeof w);
+  _mm256_storeu_si256 ((__m256i *) keys, k[0]);
+  _mm256_storeu_si256 ((__m256i *) (keys + 8), k[1]);
   for (int c = 0; c < QF_POINT_K; c++) {
-    int at = c;
+    __m256i v = _mm256_set1_epi32 (keys[c]);
 
-    size[c] = -1;
-    if (g->real >> c & 1) {
-      __m256i v =
-          _mm256_cvtepi8_epi16 (_mm_loadu_si128 ((const __m128i *) g->code[c]));
-      __m128i sum;
-
-      v = _mm256_madd_epi16 (v, v);
-      sum = _mm_add_epi32 (
-          _mm256_castsi256_si128 (v), _mm256_extracti128_si256 (v, 1));
-      sum = _mm_add_epi32 (sum, _mm_unpackhi_epi64 (sum, sum));
-      size[c] = _mm_cvtsi128_si32 (sum) + _mm_extract_epi32 (sum, 1);
-    }
-    for (int s = size[c]; at > 0 && size[at - 1] < s; at--) {
-      size[at] = size[at - 1];
-      channel[at] = channel[at - 1];
-      size[at - 1] = s;
-    }
-    channel[at] = (uint8_t) c;
+    for (int i = 0; i < 2; i++)
+      place[i] = _mm256_sub_epi32 (place[i], _mm256_cmpgt_epi32 (v, k[i]));
   }
-  for (int c = 0; c < QF_POINT_K; c++) {
-    memcpy (g->w[c], w[channel[c]], sizeof w[c]);
-    real |= (unsigned) (size[c] >= 0) << c;
-  }
-  g->real = real;
+  _mm256_storeu_si256 ((__m256i *) places, place[0]);
+  _mm256_storeu_si256 ((__m256i *) (places + 8), place[1]);
+  for (int c = 0; c < QF_POINT_K; c++)
+    channel[places[c]] = (uint8_t) c;
 }
 
 /* All plain, or all but two (a step holds two lanes), or none, or what there
@@ -238,12 +225,10 @@ sort_group (QfPointGroup *g, uint8_t *channel)
 void
 qf_point_find_lanes (QfPointGroup *g)
 {
-  uint8_t channel[QF_POINT_K];
-  unsigned left;
+  const uint8_t *channel = g->channel;
+  unsigned left = g->real;
   int tries = TRIES;
 
-  sort_group (g, channel);
-  left = g->real;
   g->best = g->tries = g->half = 0;
   g->goal = __builtin_popcount (left) / QF_POINT_LANE;
   find_plain (g, left, 0);
@@ -266,26 +251,74 @@ qf_point_find_lanes (QfPointGroup *g)
       g->lanes[i].channel[j] = channel[g->lanes[i].channel[j]];
 }
 
+/* 16 rows of 16 bytes to 16 columns: four times, rows i and i + 8 interleaved
+ * become rows 2i and 2i + 1. */
+static void
+transpose (__m128i *v)
+{
+  __m128i t[16];
+
+  for (int round = 0; round < 4; round++) {
+    memcpy (t, v, sizeof t);
+    for (int i = 0; i < 8; i++) {
+      v[2 * i] = _mm_unpacklo_epi8 (t[i], t[i + 8]);
+      v[2 * i + 1] = _mm_unpackhi_epi8 (t[i], t[i + 8]);
+    }
+  }
+}
+
+/* Σ w² of 16 columns of 16 rows, times 16, to @key in order. */
+static void
+add_squares (const __m128i *rows, __m256i key[2])
+{
+  __m256i a = _mm256_setzero_si256 (), b = a;
+
+  for (int i = 0; i < 16; i += 2) {
+    __m256i p = _mm256_cvtepi8_epi16 (rows[i]);
+    __m256i q = _mm256_cvtepi8_epi16 (rows[i + 1]);
+    __m256i lo = _mm256_unpacklo_epi16 (p, q);
+    __m256i hi = _mm256_unpackhi_epi16 (p, q);
+
+    a = _mm256_add_epi32 (a, _mm256_madd_epi16 (lo, lo));
+    b = _mm256_add_epi32 (b, _mm256_madd_epi16 (hi, hi));
+  }
+  a = _mm256_slli_epi32 (a, 4);
+  b = _mm256_slli_epi32 (b, 4);
+  key[0] = _mm256_permute2x128_si256 (a, b, 0x20);
+  key[1] = _mm256_permute2x128_si256 (a, b, 0x31);
+}
+
 void
 qf_point_load_group (const QfConvShape *s, const int8_t *w, int o, int k,
     int k0, QfPointGroup *g)
 {
+  const __m128i zero = _mm_setzero_si128 ();
+  const __m256i number = _mm256_setr_epi32 (0, 1, 2, 3, 4, 5, 6, 7);
+  __m128i v[QF_POINT_K];
+  __m256i key[2];
   int outputs = s->out_c - o < QF_POINT_Y ? s->out_c - o : QF_POINT_Y;
 
-  g->real = 0;
-  memset (g->code, 0, sizeof g->code);
-  for (int c = 0; c < QF_POINT_K && k + c < s->in_c; c++) {
-    __m128i v, zero = _mm_setzero_si128 ();
-    __m128i up, down;
+  for (int i = 0; i < QF_POINT_Y; i++)
+    v[i] = i < outputs
+        ? _mm_loadu_si128 (
+              (const __m128i *) (w + (size_t) (o + i) * s->in_c + k))
+        : zero;
+  add_squares (v, key);
+  for (int i = 0; i < 2; i++) /* channels before k0: all bits but the lowest */
+    key[i] = _mm256_or_si256 (key[i],
+        _mm256_andnot_si256 (_mm256_set1_epi32 (15),
+            _mm256_cmpgt_epi32 (_mm256_set1_epi32 (k0 - k - 8 * i), number)));
+  sort_group (key, g->channel);
+  transpose (v);
+  g->real = (1u << (QF_POINT_K - (k0 - k))) - 1;
+  for (int c = 0; c < QF_POINT_K; c++) {
+    __m128i u, up, down;
 
-    for (int i = 0; i < outputs; i++)
-      g->code[c][i] = w[(size_t) (o + i) * s->in_c + k + c];
-    v = _mm_loadu_si128 ((const __m128i *) g->code[c]);
-    up = _mm_max_epi8 (v, zero);
-    down = _mm_max_epi8 (_mm_sub_epi8 (zero, v), zero);
+    _mm_storeu_si128 ((__m128i *) g->code[c], v[c]);
+    u = v[g->channel[c]];
+    up = _mm_max_epi8 (u, zero);
+    down = _mm_max_epi8 (_mm_sub_epi8 (zero, u), zero);
     g->w[c][0] = _mm256_set_m128i (down, up);
     g->w[c][1] = _mm256_set_m128i (up, down);
-    if (k + c >= k0)
-      g->real |= 1u << c;
   }
 }

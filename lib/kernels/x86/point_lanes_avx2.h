@@ -20,13 +20,16 @@ typedef struct
   uint8_t channel[QF_POINT_LANE], flip[QF_POINT_LANE], n, wrapped;
 } QfPointLane;
 
-/** The channels of a group, times one block of outputs. Bytes 0 … 15: positive
- * weights, 16 … 31: negative ones; [1]: the other way round. */
+/** The channels of a group, times one block of outputs. */
 typedef struct
 {
-  __m256i w[QF_POINT_K][2];
   int8_t code[QF_POINT_K][QF_POINT_Y];
-  unsigned real; /* channels that count here */
+
+  /* In the order in which they are tried. Bytes 0 … 15: positive weights,
+   * 16 … 31: negative ones; [1]: the other way round. */
+  __m256i w[QF_POINT_K][2];
+  uint8_t channel[QF_POINT_K]; /* which one each is */
+  unsigned real;               /* those that count here, the first ones */
 
   QfPointLane lanes[QF_POINT_K]; /* what was found, plain ones first */
   int n;                         /* lanes */
@@ -38,8 +41,8 @@ typedef struct
   int half;                         /* mixed was found */
 } QfPointGroup;
 
-/** Input channels @k … @k + 15 of the block of outputs @o; those before @k0 do
- * not count. @w: [out_c][in_c]. */
+/** Input channels @k … @k + 15 of the block of outputs @o, all of which there
+ * are; those before @k0 do not count. @w: [out_c][in_c]. */
 void qf_point_load_group (const QfConvShape *s, const int8_t *w, int o, int k,
     int k0, QfPointGroup *g);
 

@@ -62,6 +62,7 @@ qf_point_block (const void *packed, int i)
 /* The lanes of all groups, while a block is planned. */
 typedef struct
 {
+  int8_t code[QF_POINT_K][QF_POINT_Y];
   QfPointLane lanes[QF_POINT_K];
   int n;
 } Plan;
@@ -115,62 +116,121 @@ typedef struct
   uint8_t *order, *flip; /* 8 bytes each */
   int8_t *w;             /* of the step */
   int16_t *c;            /* NULL: plain */
-  QfPointBlock *block;
 } Step;
 
-/* QfPointLane @l of group @g to lane @half of a step. */
-static void
-put_lane (const Step *to, const QfPointGroup *g, const QfPointLane *l, int half)
+/* Sums of a group in 16 bits: of at most 16 codes. */
+typedef struct
 {
-  for (int q = 0; q < l->n; q++) {
-    int c = l->channel[q], at = q / 2 * 4 + half * 2 + q % 2;
+  __m256i sums, flipped; /* of all weights, and of those complemented */
+} Sums;
 
-    to->order[at] = (uint8_t) c;
-    to->flip[at] = l->flip[q] ? 255 : 0;
-    for (int i = 0; i < QF_POINT_Y; i++) {
-      int w = g->code[c][i];
+/* @n 16-bit numbers, times @by, are added to @to[16]. */
+static inline void
+add_to (int32_t *to, __m256i n, int by)
+{
+  __m256i m = _mm256_set1_epi32 (by);
+  __m256i *p = (__m256i *) to;
+  __m256i lo = _mm256_cvtepi16_epi32 (_mm256_castsi256_si128 (n));
+  __m256i hi = _mm256_cvtepi16_epi32 (_mm256_extracti128_si256 (n, 1));
 
-      to->w[at / 4 * 64 + i * 4 + at % 4] = (int8_t) (l->flip[q] ? -w : w);
-      to->block->sums[i] += w;
-      to->block->fixed[i] += l->flip[q] ? 255 * w : 0;
-    }
-  }
-  for (int i = 0; to->c && i < QF_POINT_Y; i++) {
-    int p = 0, n = 0, c = 0;
+  _mm256_storeu_si256 (
+      p, _mm256_add_epi32 (_mm256_loadu_si256 (p), _mm256_mullo_epi32 (lo, m)));
+  _mm256_storeu_si256 (p + 1,
+      _mm256_add_epi32 (
+          _mm256_loadu_si256 (p + 1), _mm256_mullo_epi32 (hi, m)));
+}
+
+/* c of a lane with sums @p and @n: what brings it into 16 bits, 0 where it is
+ * there. All but the end results may wrap. */
+static inline __m256i
+lane_c (__m256i p, __m256i n)
+{
+  const __m256i limit = _mm256_set1_epi16 (QF_POINT_LIMIT);
+  const __m256i most = _mm256_set1_epi16 (255);
+  __m256i above = _mm256_sub_epi16 (
+      _mm256_mullo_epi16 (p, most), _mm256_set1_epi16 (INT16_MAX));
+  __m256i below = _mm256_sub_epi16 (
+      _mm256_set1_epi16 (INT16_MIN), _mm256_mullo_epi16 (n, most));
+
+  return _mm256_blendv_epi8 (
+      _mm256_and_si256 (below, _mm256_cmpgt_epi16 (n, limit)), above,
+      _mm256_cmpgt_epi16 (p, limit));
+}
+
+/* QfPointLanes @l and @l + 1 to a step; the second where there is one. */
+static void
+put_step (const Step *to, const Plan *p, int first, Sums *sums, int32_t *fixed)
+{
+  const __m256i zero = _mm256_setzero_si256 ();
+  __m128i row[2][QF_POINT_LANE], c[2][2];
+
+  memset (row, 0, sizeof row);
+  memset (c, 0, sizeof c);
+  for (int half = 0; half < 2 && first + half < p->n; half++) {
+    const QfPointLane *l = &p->lanes[first + half];
+    __m256i up = zero, down = zero, both;
 
     for (int q = 0; q < l->n; q++) {
-      int w =
-          l->flip[q] ? -g->code[l->channel[q]][i] : g->code[l->channel[q]][i];
+      int at = q / 2 * 4 + half * 2 + q % 2;
+      __m128i v = _mm_loadu_si128 ((const __m128i *) p->code[l->channel[q]]);
+      __m256i w = _mm256_cvtepi8_epi16 (v);
 
-      p += w > 0 ? w : 0;
-      n += w < 0 ? -w : 0;
+      to->order[at] = l->channel[q];
+      to->flip[at] = l->flip[q] ? 255 : 0;
+      sums->sums = _mm256_add_epi16 (sums->sums, w);
+      if (l->flip[q]) {
+        sums->flipped = _mm256_add_epi16 (sums->flipped, w);
+        v = _mm_sub_epi8 (_mm256_castsi256_si128 (zero), v);
+        w = _mm256_sub_epi16 (zero, w);
+      }
+      row[half][q] = v;
+      up = _mm256_add_epi16 (up, _mm256_max_epi16 (w, zero));
+      down = _mm256_sub_epi16 (down, _mm256_min_epi16 (w, zero));
     }
-    if (p > QF_POINT_LIMIT)
-      c = 255 * p - INT16_MAX;
-    else if (n > QF_POINT_LIMIT)
-      c = -INT16_MIN - 255 * n;
-    to->c[i * 2 + half] = (int16_t) -c;
-    to->block->fixed[i] += c;
+    if (!to->c)
+      continue;
+    both = lane_c (up, down);
+    add_to (fixed, both, 1);
+    both = _mm256_sub_epi16 (zero, both);
+    c[half][0] = _mm256_castsi256_si128 (both);
+    c[half][1] = _mm256_extracti128_si256 (both, 1);
+  }
+  for (int i = 0; i < 2; i++) { /* bytes 2i and 2i + 1 of both lanes */
+    __m128i a0 = _mm_unpacklo_epi8 (row[0][2 * i], row[0][2 * i + 1]);
+    __m128i a1 = _mm_unpackhi_epi8 (row[0][2 * i], row[0][2 * i + 1]);
+    __m128i b0 = _mm_unpacklo_epi8 (row[1][2 * i], row[1][2 * i + 1]);
+    __m128i b1 = _mm_unpackhi_epi8 (row[1][2 * i], row[1][2 * i + 1]);
+    __m128i *w = (__m128i *) (to->w + i * 64);
+
+    _mm_storeu_si128 (w, _mm_unpacklo_epi16 (a0, b0));
+    _mm_storeu_si128 (w + 1, _mm_unpackhi_epi16 (a0, b0));
+    _mm_storeu_si128 (w + 2, _mm_unpacklo_epi16 (a1, b1));
+    _mm_storeu_si128 (w + 3, _mm_unpackhi_epi16 (a1, b1));
+  }
+  for (int i = 0; to->c && i < 2; i++) {
+    __m128i *to_c = (__m128i *) to->c + 2 * i;
+
+    _mm_storeu_si128 (to_c, _mm_unpacklo_epi16 (c[0][i], c[1][i]));
+    _mm_storeu_si128 (to_c + 1, _mm_unpackhi_epi16 (c[0][i], c[1][i]));
   }
 }
 
-/* Writes block @o, planned in @plans, to @to. */
+/* Writes a block, planned in @plans, to @to. */
 static void
-put_block (const QfConvShape *s, const int8_t *w, int o, const Plan *plans,
-    QfPointBlock *b, uint8_t *to)
+put_block (
+    const QfConvShape *s, const Plan *plans, QfPointBlock *b, uint8_t *to)
 {
   Parts q = parts (b->rows, b->plain, b->wrapped);
   int groups = (int) groups_of (s), more = groups, plain = 0, wrapped = 0;
   int32_t *steps = (int32_t *) (to + q.steps);
   int32_t *from = (int32_t *) (to + q.from);
 
-  memset (to, 0, q.end);
+  memset (to, 0, q.w); /* weights are written whole */
   memset (to + q.order, 0x80, q.flip - q.order);
   for (int g = 0; g < groups; g++) {
     const Plan *p = &plans[g];
-    QfPointGroup codes;
+    Sums sums = { _mm256_setzero_si256 (), _mm256_setzero_si256 () };
 
-    qf_point_load_group (s, w, o, row_from (s, g), g * QF_POINT_K, &codes);
     for (int i = 0, row = g; i < (p->n + 1) / 2; i++) {
       int is = is_wrapped (p, i);
       int slot = is ? b->plain + wrapped : plain;
@@ -184,14 +244,15 @@ put_block (const QfConvShape *s, const int8_t *w, int o, const Plan *plans,
         row = more++;
       step = (Step){ to + q.order + row * QF_POINT_K + i % 2 * 8,
         to + q.flip + row * QF_POINT_K + i % 2 * 8, ws,
-        is ? (int16_t *) (ws + QF_POINT_STEP) : NULL, b };
+        is ? (int16_t *) (ws + QF_POINT_STEP) : NULL };
       from[row] = row_from (s, g);
       steps[slot] = qf_point_row (row) + i % 2 * 8;
-      for (int l = 2 * i; l < 2 * i + 2 && l < p->n; l++)
-        put_lane (&step, &codes, &p->lanes[l], l % 2);
+      put_step (&step, p, 2 * i, &sums, b->fixed);
       plain += !is;
       wrapped += is;
     }
+    add_to (b->sums, sums.sums, 1);
+    add_to (b->fixed, sums.flipped, 255);
   }
   memcpy (to, b, offsetof (QfPointBlock, steps));
 }
@@ -211,7 +272,6 @@ qf_point_pack (const QfConvShape *s, const int8_t *w, void *packed)
     return 0; /* cannot be negated */
   if (least * blocks > wide)
     return 0;
-  memset (packed, 0, size);
   for (int o = 0; o < blocks; o++) {
     QfPointBlock b = { .rows = groups, .pairs = s->in_c / QF_POINT_K / 2 };
 
@@ -223,6 +283,7 @@ qf_point_pack (const QfConvShape *s, const int8_t *w, void *packed)
       qf_point_find_lanes (&group);
       plans[g].n = group.n;
       memcpy (plans[g].lanes, group.lanes, sizeof group.lanes);
+      memcpy (plans[g].code, group.code, sizeof group.code);
       b.rows += ((group.n + 1) / 2 + 1) / 2 - 1;
       for (int i = 0; i < (group.n + 1) / 2; i++)
         if (is_wrapped (&plans[g], i))
@@ -232,15 +293,15 @@ qf_point_pack (const QfConvShape *s, const int8_t *w, void *packed)
     }
     cost += b.plain * 100 + b.wrapped * COST_WRAPPED + b.rows * COST_ROW +
         COST_TILE;
-    if (cost + least * (blocks - 1 - o) > wide || b.rows > groups * QF_POINT_MOST ||
+    if (cost + least * (blocks - 1 - o) > wide ||
+        b.rows > groups * QF_POINT_MOST ||
         at + parts (b.rows, b.plain, b.wrapped).end >
             size - groups * sizeof *plans)
       return 0;
     memcpy ((uint8_t *) packed + (size_t) o * sizeof (uint32_t),
         &(uint32_t){ (uint32_t) at }, sizeof (uint32_t));
-    put_block (s, w, o * QF_POINT_Y, plans, &b, (uint8_t *) packed + at);
+    put_block (s, plans, &b, (uint8_t *) packed + at);
     at += align (parts (b.rows, b.plain, b.wrapped).end);
   }
-  memset (plans, 0, groups * sizeof *plans);
   return 1;
 }
