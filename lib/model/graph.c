@@ -197,13 +197,13 @@ qf_sum_of_sizes (const gint8 *w, gint64 n)
 {
   gint64 sum = 0;
 
-  while (n > 0) { /* so many that 32 bits hold, which vectors do faster */
-    int part = (int) MIN (n, 1 << 24);
-    guint32 sum32 = 0;
+  while (n > 0) { /* so many that 16 bits hold, which vectors do faster */
+    int part = (int) MIN (n, 256);
+    guint16 part_sum = 0;
 
     for (int i = 0; i < part; i++)
-      sum32 += (guint32) ABS (w[i]);
-    sum += sum32;
+      part_sum = (guint16) (part_sum + ABS (w[i]));
+    sum += part_sum;
     w += part;
     n -= part;
   }
