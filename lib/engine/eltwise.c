@@ -165,7 +165,8 @@ run_unary (const QfEngine *e, const QfStep *s, int row0, int row1, int worker)
 
     if (s->function)
       for (gsize i = 0; i < n; i++)
-        to[i] = qf_node_apply (s->function, from[i]);
+        to[i] = qf_node_apply_act (
+            s->function, qf_node_apply (s->function, from[i]));
     else if (s->sigmoid)
       e->k->sigmoid_f32 (from, to, n);
     else
@@ -184,13 +185,13 @@ qf_plan_unary (QfEngine *e, const QfNode *n, GError **error)
     return FALSE;
   x = qf_step_in (e, s, 0);
   y = qf_step_out (e, s);
-  if (x->dtype != y->dtype || n->act != QF_ACT_NONE)
+  if (x->dtype != y->dtype || n->act == QF_ACT_FUNCTION)
     return qf_plan_unsupported (
         n, "its input and output are not both quantized", error);
   if (y->dtype == QF_U8) {
     s->tables[0] = qf_plan_table (n, x, y);
-  } else if (n->op == QF_OP_SIGMOID || n->op == QF_OP_RELU ||
-      n->op == QF_OP_CLIP) {
+  } else if (n->act == QF_ACT_NONE &&
+      (n->op == QF_OP_SIGMOID || n->op == QF_OP_RELU || n->op == QF_OP_CLIP)) {
     s->info.kernel = n->op == QF_OP_SIGMOID ? "sigmoid_f32" : "affine_f32";
   } else {
     s->info.kernel = "function";

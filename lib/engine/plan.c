@@ -226,7 +226,7 @@ qf_plan_table (const QfNode *n, const QfTensor *in, const QfTensor *out)
     if (n->act == QF_ACT_FUNCTION && n->act_scale > 0)
       v = n->act_scale *
           (float) (qf_plan_code (v, n->act_scale, n->act_zero) - n->act_zero);
-    v = n->act != QF_ACT_NONE ? qf_node_apply_act (n, v) : qf_node_apply (n, v);
+    v = qf_node_apply_act (n, qf_node_apply (n, v));
     table[q] = (guint8) qf_plan_code (v, out->scale, out->zero);
     same &= table[q] == q;
   }

@@ -52,11 +52,11 @@ qf_node_apply (const QfNode *n, float x)
 float
 qf_node_apply_act (const QfNode *n, float x)
 {
-  return n->act == QF_ACT_CLIP
-      ? apply (QF_OP_CLIP, 0, n->act_lo, n->act_hi, x)
-      : n->act == QF_ACT_FUNCTION
-      ? apply (n->act_op, n->act_alpha, 0, 0, x)
-      : x;
+  if (n->act == QF_ACT_FUNCTION)
+    x = apply (n->act_op, n->act_alpha, 0, 0, x);
+  return n->act == QF_ACT_NONE
+      ? x
+      : apply (QF_OP_CLIP, 0, n->act_lo, n->act_hi, x);
 }
 
 /* ---- Mul(x, Sigmoid(x)) ------------------------------------------------- */

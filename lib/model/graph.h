@@ -97,7 +97,7 @@ typedef struct
   float lo, hi;         /* Clip; ±INFINITY where open */
   int scale_h, scale_w; /* Resize */
   QfActivation act;     /* fused */
-  float act_lo, act_hi; /* fused, in real values */
+  float act_lo, act_hi; /* fused, in real values, after `act_op` */
   QfOp act_op;          /* QF_ACT_FUNCTION */
   float act_alpha;      /* LeakyRelu as `act_op` */
   float act_scale; /* QF_ACT_FUNCTION on codes: quantization of the result */
@@ -204,7 +204,8 @@ gboolean qf_graph_validate (QfGraph *g, GError **error);
  * `zero`.
  * - QF_OP_BATCH_NORM only in float32 on [1, C] that no Gemm makes.
  *
- * `act` QF_ACT_CLIP stands on Conv, Gemm and Add; QF_ACT_FUNCTION on Conv and
+ * `act` QF_ACT_CLIP stands on Conv, Gemm, Add, Mul, the averages and functions
+ * (after these); QF_ACT_FUNCTION on Conv and
  * Gemm. Every uint8 activation has `scale` > 0. Where a group cannot be exact
  * in int32 or its weights are of another kind, it stays float32. */
 gboolean qf_graph_fuse (QfGraph *g, GError **error);

@@ -142,7 +142,10 @@ fuse_activation (QfNode *layer, const QfNode *n)
     return TRUE;
   }
   qf_node_bounds (n, &lo, &hi);
-  return (weighted || layer->op == QF_OP_ADD) &&
+  return (weighted || layer->op == QF_OP_ADD || layer->op == QF_OP_MUL ||
+             layer->op == QF_OP_AVERAGE_POOL ||
+             layer->op == QF_OP_GLOBAL_AVG_POOL ||
+             qf_op_is_function (layer->op)) &&
       qf_node_fuse_clip (layer, lo, hi);
 }
 

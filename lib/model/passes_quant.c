@@ -361,10 +361,16 @@ group_activation (QfRewrite *rw, QfNode *n, int x, int y)
   float lo, hi;
 
   qf_node_bounds (n, &lo, &hi);
+  if (clips && n->act == QF_ACT_CLIP) {
+    lo = MIN (MAX (lo, n->act_lo), n->act_hi);
+    hi = MIN (MAX (hi, n->act_lo), n->act_hi);
+  }
   if (layer && !clips && layer->act == QF_ACT_NONE) {
     layer->act = QF_ACT_FUNCTION;
     layer->act_op = n->op;
     layer->act_alpha = n->alpha;
+    layer->act_lo = n->act_lo; /* of a Clip behind it */
+    layer->act_hi = n->act_hi;
     layer->act_scale = codes->scale;
     layer->act_zero = codes->zero;
   } else if (layer && clips && layer->act != QF_ACT_FUNCTION &&

@@ -285,7 +285,7 @@ code_of (const QfBlob *b, float real)
 {
   double q = rint ((double) (real / b->scale)) + b->zero;
 
-  return (int) CLAMP (q, 0.0, 255.0);
+  return (int) CLAMP (q, 0.0, (double) b->top);
 }
 
 /* (T6): m = k/s_y and the codes of the clamp. */
@@ -300,7 +300,7 @@ set_requantization (QfLayer *l, const QfBlob *x, const QfBlob *y)
     cv->mult[c] = k / y->scale;
   }
   cv->lo_code = l->clip ? code_of (y, l->clip_lo) : 0;
-  cv->hi_code = l->clip ? code_of (y, l->clip_hi) : 255;
+  cv->hi_code = l->clip ? code_of (y, l->clip_hi) : y->top;
 }
 
 static void

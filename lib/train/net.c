@@ -200,8 +200,8 @@ qf_blob_set_scale (QfBlob *b)
   double lo = MIN (b->range.lo, 0.0), hi = MAX (b->range.hi, 0.0);
 
   /* An all-zero blob still needs a scale; 2^-20 is far under any real one. */
-  b->scale = (float) MAX ((hi - lo) / 255.0, 0x1p-20);
-  b->zero = (int) CLAMP (rint (-lo / (double) b->scale), 0.0, 255.0);
+  b->scale = (float) MAX ((hi - lo) / b->top, 0x1p-20);
+  b->zero = (int) CLAMP (rint (-lo / (double) b->scale), 0.0, (double) b->top);
 }
 
 void

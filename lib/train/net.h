@@ -3,7 +3,8 @@
  *
  * Blobs (activations of a whole batch) and layers in running order. Each layer
  * has a forward and a backward function; conv.c is fused quantized training
- * (docs/numerics.md, "Training"), simple.c the layers without weights. */
+ * (docs/numerics.md, "Training"), simple.c the table of the layers without
+ * weights, layer_*.c what they do. */
 #pragma once
 
 #include "base/pool.h"
@@ -28,6 +29,7 @@ typedef struct
   int h, w, c;
   float scale; /* real = scale·(code − zero) */
   int zero;
+  int top;       /* largest code: 255, or 15 of 4 bits */
   guint8 *codes; /* [batch][h][w][c]; quantized nets */
   float *real;   /* the same in float nets */
   float *grad;   /* dLoss/dreal; NULL for the input */
@@ -39,11 +41,14 @@ typedef enum
 {
   QF_LAYER_CONV,
   QF_LAYER_ADD,
+  QF_LAYER_MUL,
   QF_LAYER_CONCAT,
+  QF_LAYER_SLICE,
   QF_LAYER_MAX_POOL,
+  QF_LAYER_AVERAGE_POOL,
   QF_LAYER_GLOBAL_AVG,
   QF_LAYER_RESIZE,
-  QF_LAYER_SIGMOID
+  QF_LAYER_FUNCTION /* of one number, by a table */
 } QfLayerKind;
 
 /** A convolution with what is learned and what a step leaves behind. Weights are
@@ -97,8 +102,7 @@ struct _QfLayer
   int out;
   gboolean clip;          /* output bounded to clip_lo … clip_hi (real) */
   float clip_lo, clip_hi; /* Relu: 0 … +inf */
-  QfWindow win;           /* max pool */
-  int factor_h, factor_w; /* resize */
+  QfNode node;            /* the operator's attributes; no name, no values */
   QfConvLayer *conv;
 };
 
@@ -132,7 +136,9 @@ qf_net_layer (const QfNet *net, int i)
 }
 
 /** Builds the layers from a graph: float (Conv, BatchNormalization, Relu …, as a
- * builder makes it) or quantized as a written file is. @batch: images a step. */
+ * builder or an export makes it, after qf_graph_join()) or quantized as a
+ * written file is, after qf_graph_fuse(). A float input stands for codes / 255.
+ * @batch: images a step. */
 QfNet *qf_net_new (const QfGraph *graph, int batch, gboolean quantize,
     QfPool *pool, GError **error);
 void qf_net_free (QfNet *net);
@@ -163,6 +169,12 @@ gboolean qf_net_finite (const QfNet *net);
 void qf_conv_prepare (QfNet *net, QfLayer *l);
 void qf_conv_forward (QfNet *net, QfLayer *l, int n, gboolean train);
 void qf_conv_backward (QfNet *net, QfLayer *l, int n);
+
+/** The kind of a layer without weights that does @op; FALSE where none does. */
+gboolean qf_simple_kind (QfOp op, QfLayerKind *kind);
+
+/** Whether such a layer's output has its input's scale and codes. */
+gboolean qf_simple_keeps_scale (QfLayerKind kind);
 
 void qf_simple_forward (QfNet *net, QfLayer *l, int n, gboolean train);
 void qf_simple_backward (QfNet *net, QfLayer *l, int n);

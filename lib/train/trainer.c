@@ -91,13 +91,15 @@ set_defaults (QfTrainOptions *o)
     o->weight_decay = adam ? 0.05 : 5e-4;
 }
 
+/* A file that was quantized is fused; a float one keeps its batch norms. */
 static gboolean
-has_batch_norm (const QfGraph *g)
+prepare_graph (QfGraph *g, GError **error)
 {
   for (guint i = 0; i < g->nodes->len; i++)
-    if (qf_graph_node (g, (int) i)->op == QF_OP_BATCH_NORM)
-      return TRUE;
-  return FALSE;
+    if (qf_graph_node (g, (int) i)->op == QF_OP_QUANTIZE)
+      return qf_graph_fuse (g, error);
+  qf_graph_join (g);
+  return TRUE;
 }
 
 /* The start model's graph, in the form that qf_net_new() reads. */
@@ -118,10 +120,7 @@ start_graph (const QfTrainOptions *o, QfModel *start, GError **error)
         o->height);
     return NULL;
   }
-  /* A float network that still has its batch norms is trained as it is. */
-  if (has_batch_norm (g))
-    return g_steal_pointer (&g);
-  if (!qf_graph_fuse (g, error))
+  if (!prepare_graph (g, error))
     return NULL;
   for (guint i = 0; i < g->outputs->len; i++) {
     QfValue *v = qf_graph_value (g, g_array_index (g->outputs, int, i));

@@ -157,9 +157,9 @@ run_average (const QfGraph *g, const QfNode *n, double **val)
       sum += val[n->in[0]][c * plane + i];
     sum /= (double) plane;
     val[n->out][c] = y->dtype == QF_F32
-        ? sum
-        : run_quantize (
-              (sum - x->zero) * (double) x->scale, y->scale, y->zero, QF_U8);
+        ? run_act (n, sum)
+        : run_quantize (run_act (n, (sum - x->zero) * (double) x->scale),
+              y->scale, y->zero, QF_U8);
   }
 }
 
@@ -227,6 +227,8 @@ run_pointwise (const QfGraph *g, const QfNode *n, gint64 i, double **val)
 
     x = fmin (fmax (x, lo), n->op == QF_OP_RELU ? INFINITY : (double) n->hi);
   }
+  if (n->op != QF_OP_ADD)
+    x = run_act (n, x);
   return codes ? run_quantize (x, y->scale, y->zero, QF_U8) : x;
 }
 

@@ -140,7 +140,9 @@ assert_promises (const QfGraph *g)
     for (int k = 0; k < n->n_in; k++)
       g_assert_true (n->in[k] < 0 || made[n->in[k]]);
     if (n->act == QF_ACT_CLIP)
-      g_assert_true (layer || n->op == QF_OP_ADD);
+      g_assert_true (layer || n->op == QF_OP_ADD || n->op == QF_OP_MUL ||
+          n->op == QF_OP_AVERAGE_POOL || n->op == QF_OP_GLOBAL_AVG_POOL ||
+          qf_op_is_function (n->op));
     if (n->act == QF_ACT_FUNCTION)
       g_assert_true (layer && (y->dtype == QF_F32 || n->act_scale > 0));
     if (n->op == QF_OP_QUANTIZE || n->op == QF_OP_DEQUANTIZE) {

@@ -12,6 +12,10 @@ guint64 test_seed (void);
  * Resize, Sigmoid, GlobalAveragePool; two outputs. Input: 3 planes of 16x12. */
 QfGraph *test_graph_all (void);
 
+/** A random graph in which every operator that trains occurs, of 3 planes of
+ * 10x8; all leaves are outputs. @from_codes: a uint8 input, else float32. */
+QfGraph *test_graph_random (QfRng *rng, gboolean from_codes);
+
 /** A net of that graph with random weights, γ, β, and random input codes for @n
  * images. */
 QfNet *test_net (int n, gboolean quantize, QfPool *pool, QfRng *rng);
