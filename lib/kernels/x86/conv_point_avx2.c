@@ -62,6 +62,11 @@ qf_conv_point_avx2_grain (const QfConvShape *s, int *rows, int *channels)
   *channels = QF_POINT_Y;
 }
 
+typedef struct
+{
+  __m256i v[QF_POINT_X][2];
+} Sums;
+
 /* What the tiles of one block of channels share. */
 typedef struct
 {
@@ -137,7 +142,7 @@ four (const uint8_t *x)
  * for. */
 static inline __attribute__ ((always_inline)) void
 sum (const Block *e, int n, const uint8_t *rows, const uint8_t *const *x,
-    uint8_t *next, QfSumsAvx2 *sums)
+    uint8_t *next, Sums *sums)
 {
   const __m256i ones = _mm256_set1_epi16 (1);
   const int8_t *w = e->b.w;
@@ -210,12 +215,12 @@ sum (const Block *e, int n, const uint8_t *rows, const uint8_t *const *x,
 #undef LOAD
   if (n == QF_POINT_X)
     permute (e, x, n, i, next);
-  *sums = (QfSumsAvx2){ { { a0, b0 }, { a1, b1 }, { a2, b2 }, { a3, b3 } } };
+  *sums = (Sums){ { { a0, b0 }, { a1, b1 }, { a2, b2 }, { a3, b3 } } };
 }
 
 /* The sums of @n pixels to element @at of the output and on. */
 static inline __attribute__ ((always_inline)) void
-store (const Block *e, int n, size_t at, const QfSumsAvx2 *sums)
+store (const Block *e, int n, size_t at, const Sums *sums)
 {
   __m256 m0 = _mm256_loadu_ps (e->mult), m1 = _mm256_loadu_ps (e->mult + 8);
   size_t step = (size_t) e->s->out_c;
@@ -289,7 +294,7 @@ static inline __attribute__ ((always_inline)) void
 tile (const Block *e, int p, int n)
 {
   const uint8_t *x[QF_POINT_X];
-  QfSumsAvx2 sums;
+  Sums sums;
 
   find (e, p, n, x);
   permute (e, x, n, 0, e->rows);
@@ -302,7 +307,7 @@ tiles (const Block *e, int p, int p1)
 {
   const uint8_t *x[QF_POINT_X];
   uint8_t *rows = e->rows, *next = rows + QF_POINT_X * e->pitch;
-  QfSumsAvx2 sums;
+  Sums sums;
 
   if (p + QF_POINT_X > p1)
     return p;

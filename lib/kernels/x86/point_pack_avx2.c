@@ -7,9 +7,8 @@ enum
   ALIGN = 32, /* of the parts of a block */
   /* times, in hundredths of a plain step's */
   COST_WRAPPED = 115,
-  COST_ROW = 16,   /* permuting 16 bytes */
-  COST_TILE = 200, /* more than a tile of 16-bit operands has besides */
-  COST_WIDE = 135  /* 16-bit operands, 8 input channels */
+  COST_ROW = 16,  /* permuting 16 bytes */
+  COST_WIDE = 150 /* 16-bit operands, 8 input channels */
 };
 
 /* Where the parts of a block of so many rows and steps are. */
@@ -265,8 +264,7 @@ qf_point_pack (const QfConvShape *s, const int8_t *w, void *packed)
   Plan *plans = (Plan *) ((uint8_t *) packed + size - groups * sizeof *plans);
   int64_t cost = 0, wide = (int64_t) s->in_c * COST_WIDE / 8 * blocks;
   /* what a block costs at least: every step plain, no rows but the input's */
-  int64_t least =
-      (int64_t) groups * (QF_POINT_K / 8 * 100 + COST_ROW) + COST_TILE;
+  int64_t least = (int64_t) groups * (QF_POINT_K / 8 * 100 + COST_ROW);
 
   if (memchr (w, -128, (size_t) s->out_c * s->in_c))
     return 0; /* cannot be negated */
@@ -291,8 +289,7 @@ qf_point_pack (const QfConvShape *s, const int8_t *w, void *packed)
         else
           b.plain++;
     }
-    cost += b.plain * 100 + b.wrapped * COST_WRAPPED + b.rows * COST_ROW +
-        COST_TILE;
+    cost += b.plain * 100 + b.wrapped * COST_WRAPPED + b.rows * COST_ROW;
     if (cost + least * (blocks - 1 - o) > wide ||
         b.rows > groups * QF_POINT_MOST ||
         at + parts (b.rows, b.plain, b.wrapped).end >
