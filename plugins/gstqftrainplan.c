@@ -219,6 +219,8 @@ gst_qf_train_plan_options (const GstQfTrainPlan *plan, const gchar *head,
   o->optimizer = s->optimizer ? s->optimizer : o->optimizer;
   o->weight_decay = s->weight_decay;
   o->clip_norm = s->clip_norm;
+  o->average = s->average;
+  o->assign = s->assignment ? s->assignment : o->assign;
   o->zoom_min = 1 / s->zoom;
   o->zoom_max = s->zoom;
   o->shift = s->shift;

@@ -16,6 +16,7 @@ enum
   PROP_LABELS,
   PROP_NETWORK,
   PROP_OPTIMIZER,
+  PROP_ASSIGNMENT,
   PROP_EVERY,
   PROP_MAX_SAMPLES,
   PROP_SEED,
@@ -28,6 +29,7 @@ enum
   PROP_LEARNING_RATE,
   PROP_WEIGHT_DECAY,
   PROP_CLIP_NORM,
+  PROP_AVERAGE,
   PROP_MINUTES,
   PROP_ZOOM,
   PROP_SHIFT,
@@ -88,6 +90,7 @@ gst_qf_train_settings_init (GstQfTrainSettings *s)
     .validation = g_strdup ("0.1"),
     .network = g_strdup (o.network),
     .optimizer = g_strdup (o.optimizer),
+    .assignment = g_strdup (o.assign),
     .every = 1,
     .max_samples = 4000,
     .seed = o.seed,
@@ -101,6 +104,7 @@ gst_qf_train_settings_init (GstQfTrainSettings *s)
     .learning_rate = o.learning_rate,
     .weight_decay = o.weight_decay,
     .clip_norm = o.clip_norm,
+    .average = o.average,
     .minutes = o.minutes,
     .zoom = o.zoom_max,
     .shift = o.shift,
@@ -125,6 +129,7 @@ gst_qf_train_settings_clear (GstQfTrainSettings *s)
   g_clear_pointer (&s->labels, g_free);
   g_clear_pointer (&s->network, g_free);
   g_clear_pointer (&s->optimizer, g_free);
+  g_clear_pointer (&s->assignment, g_free);
 }
 
 void
@@ -141,6 +146,7 @@ gst_qf_train_settings_copy (
   to->labels = g_strdup (from->labels);
   to->network = g_strdup (from->network);
   to->optimizer = g_strdup (from->optimizer);
+  to->assignment = g_strdup (from->assignment);
 }
 
 static gchar **
@@ -167,6 +173,8 @@ string_of (const GstQfTrainSettings *s, guint id)
       return &m->network;
     case PROP_OPTIMIZER:
       return &m->optimizer;
+    case PROP_ASSIGNMENT:
+      return &m->assignment;
     default:
       return NULL;
   }
@@ -186,6 +194,8 @@ double_of (const GstQfTrainSettings *s, guint id)
       return &m->weight_decay;
     case PROP_CLIP_NORM:
       return &m->clip_norm;
+    case PROP_AVERAGE:
+      return &m->average;
     case PROP_MINUTES:
       return &m->minutes;
     case PROP_ZOOM:
@@ -443,6 +453,16 @@ install_training (GObjectClass *klass, const GstQfTrainSettings *d)
       g_param_spec_double ("clip-norm", "Clip norm",
           "Gradients longer than this are shortened to it; 0: no limit", 0, 1e9,
           d->clip_norm, FLAGS));
+  g_object_class_install_property (klass, PROP_ASSIGNMENT,
+      g_param_spec_string ("assignment", "Assignment",
+          "Which cells learn a box: fixed, those round its centre; tal or "
+          "simota, those that do best on it",
+          d->assignment, FLAGS));
+  g_object_class_install_property (klass, PROP_AVERAGE,
+      g_param_spec_double ("average", "Average",
+          "Decay of the weights' average over the steps, which is measured and "
+          "written in their place, as 0.998; 0: none",
+          0, 0.99999, d->average, FLAGS));
   g_object_class_install_property (klass, PROP_SEED,
       g_param_spec_uint64 ("seed", "Seed",
           "The same seed and stream give the same file, if minutes cuts "

@@ -19,13 +19,13 @@ typedef enum
 typedef struct
 {
   gchar *model_file, *start_file, *checkpoint_file;
-  gchar *planes, *frames, *validation, *labels, *network, *optimizer;
+  gchar *planes, *frames, *validation, *labels, *network, *optimizer, *assignment;
   guint every, max_samples;
   guint64 seed;
   gint epochs, batch_size, threads, width, height;
   gint rate_n, rate_d;
   gdouble checkpoint_interval;
-  gdouble learning_rate, weight_decay, clip_norm, minutes, zoom, shift,
+  gdouble learning_rate, weight_decay, clip_norm, average, minutes, zoom, shift,
       brightness;
   gboolean flip, quantize, resume;
   QfFit fit;

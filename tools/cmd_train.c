@@ -15,10 +15,10 @@
 #include "qfuse.h"
 
 static char *start, *output, *planes, *frames, *validation, *size, *labels;
-static char *fit, *head, *network, *optimizer, *checkpoint;
+static char *fit, *head, *network, *optimizer, *assignment, *checkpoint;
 static int every = 1, epochs, batch_size, threads, max_samples = -1;
 static double minutes, learning_rate, checkpoint_interval = -1;
-static double weight_decay = -1, clip_norm;
+static double weight_decay = -1, clip_norm, average;
 static gint64 seed = 1;
 static gboolean json, no_flip, resume;
 static ClipOptions clip_options;
@@ -68,6 +68,15 @@ static const GOptionEntry entries[] = {
       "sgd (default, Nesterov's momentum) or adamw", "NAME" },
   { "weight-decay", 0, 0, G_OPTION_ARG_DOUBLE, &weight_decay,
       "Of convolution weights (default: as suits the optimizer)", "D" },
+  { "assignment", 0, 0, G_OPTION_ARG_STRING, &assignment,
+      "Which cells learn a box: fixed (default, those round its centre), tal "
+      "or "
+      "simota (those that do best on it)",
+      "NAME" },
+  { "average", 0, 0, G_OPTION_ARG_DOUBLE, &average,
+      "Write the average of the weights over the steps, with this decay, as "
+      "0.998 (default 0: the weights themselves)",
+      "D" },
   { "clip-norm", 0, 0, G_OPTION_ARG_DOUBLE, &clip_norm,
       "Longest gradient (default 0: no limit)", "L" },
   { "max-samples", 0, 0, G_OPTION_ARG_INT, &max_samples,
@@ -229,10 +238,12 @@ set_up_trainer (GstElement *train, GError **error)
     g_object_set (train, "batch-size", batch_size, NULL);
   if (network)
     g_object_set (train, "network", network, NULL);
+  if (assignment)
+    g_object_set (train, "assignment", assignment, NULL);
   if (optimizer)
     g_object_set (train, "optimizer", optimizer, NULL);
-  g_object_set (
-      train, "weight-decay", weight_decay, "clip-norm", clip_norm, NULL);
+  g_object_set (train, "weight-decay", weight_decay, "clip-norm", clip_norm,
+      "average", average, NULL);
   if (learning_rate > 0)
     g_object_set (train, "learning-rate", learning_rate, NULL);
   if (max_samples >= 0)
@@ -368,7 +379,8 @@ cmd_train (int argc, char **argv)
   if (argc < 2 || !output)
     return tool_usage ("train", "it takes -o MODEL and clips");
   if (every < 1 || epochs < 0 || batch_size < 0 || threads < 0 ||
-      learning_rate < 0 || clip_norm < 0 || minutes < 0 || seed < 0)
+      learning_rate < 0 || clip_norm < 0 || average < 0 || average > 0.99999 ||
+      minutes < 0 || seed < 0)
     return tool_usage ("train", "numbers must not be negative");
   if (resume && !checkpoint)
     return tool_usage ("train", "--resume takes --checkpoint FILE, too");

@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "train/loss.h"
 
+#include "base/error.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -19,8 +21,30 @@ qf_loss_find (const char *head)
   return NULL;
 }
 
+static const char *const assigns[] = { "fixed", "tal", "simota" };
+
+const char *
+qf_assign_name (QfAssign assign)
+{
+  return assigns[assign];
+}
+
+gboolean
+qf_assign_parse (const char *name, QfAssign *assign, GError **error)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS (assigns); i++)
+    if (g_str_equal (assigns[i], name)) {
+      *assign = (QfAssign) i;
+      return TRUE;
+    }
+  g_set_error (error, QF_ERROR, QF_ERROR_ARGUMENT,
+      "There is no assignment \"%s\"; fixed, tal and simota exist", name);
+  return FALSE;
+}
+
 void
-qf_loss_classify (QfNet *net, const QfTarget *targets, int n, QfLoss *loss)
+qf_loss_classify (QfNet *net, QfAssign assign, const QfTarget *targets, int n,
+    QfLoss *loss)
 {
   QfBlob *b = qf_net_blob (net, g_array_index (net->outputs, int, 0));
   int labels = b->c;

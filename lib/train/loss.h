@@ -18,19 +18,34 @@ typedef struct
   double total, klass, box; /* means as the gradients weigh them */
 } QfLoss;
 
+/** Which cells learn a box. */
+typedef enum
+{
+  QF_ASSIGN_FIXED,  /* those round its centre */
+  QF_ASSIGN_TAL,    /* those that score and fit best (TOOD, 2021) */
+  QF_ASSIGN_SIMOTA, /* as many of those as fit (YOLOX, 2021) */
+} QfAssign;
+
+/** "fixed", "tal" or "simota"; FALSE with QF_ERROR_ARGUMENT. */
+gboolean qf_assign_parse (const char *name, QfAssign *assign, GError **error);
+
+const char *qf_assign_name (QfAssign assign);
+
 /** Each fills the grad of every output blob for @n images. */
 typedef struct
 {
   const char *head; /* as in qfuse.head */
-  void (*run) (QfNet *net, const QfTarget *targets, int n, QfLoss *loss);
+  void (*run) (QfNet *net, QfAssign assign, const QfTarget *targets, int n,
+      QfLoss *loss);
 } QfLossKind;
 
 /** The loss of @head, or NULL. */
 const QfLossKind *qf_loss_find (const char *head);
 
-void qf_loss_fcos (QfNet *net, const QfTarget *targets, int n, QfLoss *loss);
-void qf_loss_classify (QfNet *net, const QfTarget *targets, int n,
+void qf_loss_fcos (QfNet *net, QfAssign assign, const QfTarget *targets, int n,
     QfLoss *loss);
+void qf_loss_classify (QfNet *net, QfAssign assign, const QfTarget *targets,
+    int n, QfLoss *loss);
 
 /** 1 − GIoU of predicted edges @p and true edges @t (x1, y1, x2, y2) and its
  * gradient to @p; *@iou gets their IoU. */

@@ -5,41 +5,16 @@
  * quality focal loss (Li et al., Generalized focal loss, 2020) in place of
  * focal loss and centre-ness: the target of a cell that a box owns is the IoU
  * that its prediction has, so that scores rank boxes by how well they fit. */
-#include "train/loss.h"
+#include "train/lossfcos-private.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_LEVELS 8
 #define CENTRE 1.5    /* a box owns cells within so many strides of its centre */
 #define BOX_WEIGHT 2.0
 #define LOG_MIN -4.0f /* of a distance over the stride */
 #define LOG_MAX 5.0f
-
-enum
-{
-  NOBODY = -1, /* background */
-  IGNORED = -2
-};
-
-typedef struct
-{
-  QfBlob *cls, *box;
-  int stride;
-  int *owner; /* [images][h][w]: a box's number, NOBODY or IGNORED */
-} Level;
-
-typedef struct
-{
-  QfNet *net;
-  const QfTarget *targets;
-  int n_levels;
-  Level level[MAX_LEVELS];
-  int *owned;     /* [images]: cells that boxes own */
-  double norm;    /* 1 / all owned cells */
-  QfLoss *losses; /* [images] */
-} Fcos;
 
 /* 1 − GIoU = 2 − I/U − U/C (Rezatofighi et al., Generalized intersection over
  * union, 2019). */
@@ -77,7 +52,7 @@ qf_giou_loss (const double p[4], const double t[4], double grad[4],
 
 /* The level whose cells suit a box: its size nearest to four strides. */
 static int
-level_of (const Fcos *f, const QfBox *b)
+level_of (const QfFcos *f, const QfBox *b)
 {
   double size = sqrt (MAX ((double) b->w * (double) b->h, 1.0));
   double best = INFINITY;
@@ -95,7 +70,7 @@ level_of (const Fcos *f, const QfBox *b)
 }
 
 static void
-claim (const Fcos *f, const Level *l, const QfTarget *t, int *owner, int box,
+claim (const QfFcos *f, const QfFcosLevel *l, const QfTarget *t, int *owner, int box,
     int x, int y)
 {
   int *cell;
@@ -112,10 +87,10 @@ claim (const Fcos *f, const Level *l, const QfTarget *t, int *owner, int box,
 }
 
 static void
-claim_cells (const Fcos *f, const QfTarget *t, int image, int box)
+claim_cells (const QfFcos *f, const QfTarget *t, int image, int box)
 {
   const QfBox *b = &t->boxes[box];
-  const Level *l = &f->level[level_of (f, b)];
+  const QfFcosLevel *l = &f->level[level_of (f, b)];
   int *owner = l->owner + (gsize) image * l->cls->h * l->cls->w;
   double cx = (double) (b->x + b->w / 2), cy = (double) (b->y + b->h / 2);
   double rx = MIN ((double) b->w / 2, CENTRE * l->stride);
@@ -132,7 +107,7 @@ claim_cells (const Fcos *f, const QfTarget *t, int image, int box)
 }
 
 static void
-ignore_cells (const Level *l, const QfBox *b, int *owner)
+ignore_cells (const QfFcosLevel *l, const QfBox *b, int *owner)
 {
   for (int y = 0; y < l->cls->h; y++)
     for (int x = 0; x < l->cls->w; x++) {
@@ -140,68 +115,88 @@ ignore_cells (const Level *l, const QfBox *b, int *owner)
 
       if (cx >= (double) b->x && cx < (double) (b->x + b->w)
           && cy >= (double) b->y && cy < (double) (b->y + b->h))
-        owner[y * l->cls->w + x] = IGNORED;
+        owner[y * l->cls->w + x] = QF_CELL_IGNORED;
     }
 }
 
 static void
 assign_image (gpointer data, int image, int worker)
 {
-  Fcos *f = data;
+  QfFcos *f = data;
   const QfTarget *t = &f->targets[image];
 
   for (int i = 0; i < f->n_levels; i++) {
-    const Level *l = &f->level[i];
+    const QfFcosLevel *l = &f->level[i];
     gsize cells = (gsize) l->cls->h * l->cls->w;
     int *owner = l->owner + cells * image;
 
-    for (gsize c = 0; c < cells; c++)
-      owner[c] = NOBODY;
+    for (gsize c = 0; c < cells; c++) {
+      owner[c] = QF_CELL_NOBODY;
+      l->quality[cells * image + c] = -1.0f;
+    }
     for (int b = 0; b < t->n_boxes; b++)
       if (t->boxes[b].ignore)
         ignore_cells (l, &t->boxes[b], owner);
   }
-  for (int b = 0; b < t->n_boxes; b++)
+  if (f->assign != QF_ASSIGN_FIXED)
+    qf_fcos_assign_dynamic (f, image);
+  for (int b = 0; f->assign == QF_ASSIGN_FIXED && b < t->n_boxes; b++)
     if (!t->boxes[b].ignore)
       claim_cells (f, t, image, b);
   f->owned[image] = 0;
   for (int i = 0; i < f->n_levels; i++) {
-    const Level *l = &f->level[i];
+    const QfFcosLevel *l = &f->level[i];
     gsize cells = (gsize) l->cls->h * l->cls->w;
 
-    for (gsize c = 0; c < cells; c++)
-      f->owned[image] += l->owner[cells * image + c] >= 0;
+    for (gsize c = cells * image; c < cells * (image + 1); c++)
+      if (l->owner[c] >= 0)
+        f->owned[image] += l->quality[c] < 0 ? 1.0 : (double) l->quality[c];
+  }
+}
+
+void
+qf_fcos_predict (const QfFcosLevel *l, gsize cell, double pred[4],
+    double dist[4])
+{
+  gsize place = cell % ((gsize) l->cls->h * l->cls->w);
+  double cx = ((double) (place % l->cls->w) + 0.5) * l->stride;
+  double cy = ((double) (place / l->cls->w) + 0.5) * l->stride;
+
+  for (int i = 0; i < 4; i++) {
+    float v = qf_blob_real (l->box, cell * 4 + i);
+    double d = exp ((double) CLAMP (v, LOG_MIN, LOG_MAX)) * l->stride;
+
+    pred[i] = (i % 2 ? cy : cx) + (i < 2 ? -d : d);
+    if (dist)
+      dist[i] = d;
   }
 }
 
 /* Losses of one cell --------------------------------------------------------------- */
 
-/* Box loss of an owned cell; returns the IoU of its prediction. */
+/* Box loss of an owned cell; returns what its score is to be: the IoU of its
+ * prediction, or what the assignment wants, which weighs its loss, too. */
 static double
-box_cell (const Fcos *f, const Level *l, gsize cell, int x, int y,
-    const QfBox *b, QfLoss *loss)
+box_cell (const QfFcos *f, const QfFcosLevel *l, gsize cell, const QfBox *b,
+    QfLoss *loss)
 {
-  double cx = (x + 0.5) * l->stride, cy = (y + 0.5) * l->stride;
+  double quality = (double) l->quality[cell];
+  double weight = BOX_WEIGHT * f->norm * (quality < 0 ? 1 : quality);
   double truth[4] = { (double) b->x, (double) b->y, (double) (b->x + b->w),
     (double) (b->y + b->h) };
   double dist[4], pred[4], grad[4], iou;
 
-  for (int i = 0; i < 4; i++) {
-    float v = qf_blob_real (l->box, cell * 4 + i);
-
-    dist[i] = exp ((double) CLAMP (v, LOG_MIN, LOG_MAX)) * l->stride;
-    pred[i] = (i % 2 ? cy : cx) + (i < 2 ? -dist[i] : dist[i]);
-  }
-  loss->box += BOX_WEIGHT * f->norm * qf_giou_loss (pred, truth, grad, &iou);
+  qf_fcos_predict (l, cell, pred, dist);
+  loss->box += weight * qf_giou_loss (pred, truth, grad, &iou);
   for (int i = 0; i < 4; i++) {
     float v = qf_blob_real (l->box, cell * 4 + i);
     double d = (i < 2 ? -grad[i] : grad[i]) * dist[i];
 
     l->box->grad[cell * 4 + i] = v > LOG_MIN && v < LOG_MAX
-        ? (float) (BOX_WEIGHT * f->norm * d)
+        ? (float) (weight * d)
         : 0.0f;
   }
-  return iou;
+  return quality < 0 ? iou : quality;
 }
 
 /* Quality focal loss: (q − p)²·BCE(p, q). Returns the loss; *@grad to the
@@ -218,7 +213,7 @@ quality_focal (double logit, double q, double *grad)
 }
 
 static void
-loss_cell (const Fcos *f, const Level *l, int image, int x, int y,
+loss_cell (const QfFcos *f, const QfFcosLevel *l, int image, int x, int y,
     const QfTarget *t, QfLoss *loss)
 {
   int labels = l->cls->c;
@@ -228,10 +223,10 @@ loss_cell (const Fcos *f, const Level *l, int image, int x, int y,
 
   memset (l->box->grad + cell * 4, 0, 4 * sizeof (float));
   memset (l->cls->grad + cell * labels, 0, labels * sizeof (float));
-  if (owner == IGNORED)
+  if (owner == QF_CELL_IGNORED)
     return;
   if (owner >= 0)
-    quality = box_cell (f, l, cell, x, y, &t->boxes[owner], loss);
+    quality = box_cell (f, l, cell, &t->boxes[owner], loss);
   for (int c = 0; c < labels; c++) {
     double logit = (double) qf_blob_real (l->cls, cell * labels + c), grad;
     gboolean mine = owner >= 0 && t->boxes[owner].label == c;
@@ -245,11 +240,11 @@ loss_cell (const Fcos *f, const Level *l, int image, int x, int y,
 static void
 loss_image (gpointer data, int image, int worker)
 {
-  Fcos *f = data;
+  QfFcos *f = data;
 
   f->losses[image] = (QfLoss){ 0 };
   for (int i = 0; i < f->n_levels; i++) {
-    const Level *l = &f->level[i];
+    const QfFcosLevel *l = &f->level[i];
 
     for (int y = 0; y < l->cls->h; y++)
       for (int x = 0; x < l->cls->w; x++)
@@ -259,11 +254,11 @@ loss_image (gpointer data, int image, int worker)
 
 /* Outputs are named cls_<stride> and box_<stride>. */
 static void
-find_levels (Fcos *f)
+find_levels (QfFcos *f)
 {
   GArray *out = f->net->outputs;
 
-  for (guint i = 0; i < out->len && f->n_levels < MAX_LEVELS; i++) {
+  for (guint i = 0; i < out->len && f->n_levels < QF_FCOS_LEVELS; i++) {
     QfBlob *cls = qf_net_blob (f->net, g_array_index (out, int, i));
     g_autofree char *name = NULL;
 
@@ -275,29 +270,35 @@ find_levels (Fcos *f)
 
       if (g_str_equal (box->name, name))
         f->level[f->n_levels++]
-            = (Level){ cls, box, atoi (cls->name + 4), NULL };
+            = (QfFcosLevel){ cls, box, atoi (cls->name + 4), NULL, NULL };
     }
   }
 }
 
 void
-qf_loss_fcos (QfNet *net, const QfTarget *targets, int n, QfLoss *loss)
+qf_loss_fcos (QfNet *net, QfAssign assign, const QfTarget *targets, int n,
+    QfLoss *loss)
 {
-  Fcos f = { net, targets };
-  g_autofree int *owned = g_new0 (int, n);
+  QfFcos f = { net, targets, assign };
+  g_autofree double *owned = g_new0 (double, n);
   g_autofree QfLoss *losses = g_new0 (QfLoss, n);
-  int total = 0;
+  double total = 0;
 
   f.owned = owned;
   f.losses = losses;
   find_levels (&f);
-  for (int i = 0; i < f.n_levels; i++)
-    f.level[i].owner
-        = g_new (int, (gsize) n * f.level[i].cls->h * f.level[i].cls->w);
+  for (int i = 0; i < f.n_levels; i++) {
+    QfFcosLevel *l = &f.level[i];
+    gsize cells = (gsize) n * l->cls->h * l->cls->w;
+
+    l->owner = g_new (int, cells);
+    l->quality = g_new (float, cells);
+  }
   qf_pool_run (net->pool, assign_image, &f, n);
   for (int i = 0; i < n; i++)
     total += owned[i];
-  f.norm = 1.0 / MAX (total, 1);
+  /* Qualities are near 0 at first: never by less than 1 an image. */
+  f.norm = 1.0 / MAX (total, assign == QF_ASSIGN_TAL ? n : 1.0);
   qf_pool_run (net->pool, loss_image, &f, n);
   *loss = (QfLoss){ 0 };
   for (int i = 0; i < n; i++) {
@@ -305,6 +306,8 @@ qf_loss_fcos (QfNet *net, const QfTarget *targets, int n, QfLoss *loss)
     loss->box += losses[i].box;
   }
   loss->total = loss->klass + loss->box;
-  for (int i = 0; i < f.n_levels; i++)
+  for (int i = 0; i < f.n_levels; i++) {
     g_free (f.level[i].owner);
+    g_free (f.level[i].quality);
+  }
 }

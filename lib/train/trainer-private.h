@@ -21,10 +21,12 @@ struct _QfTrainer
   QfNet *net;
   QfOptimizer *optimizer;
   const QfLossKind *loss;
+  QfAssign assign;
   gint64 step, total; /* of this run */
   gint64 start_time;  /* monotonic, µs */
   double threshold;   /* stored as qfuse.threshold */
   int *order;         /* shuffled sample numbers */
+  GByteArray *kept;   /* the net's state while its average stands in it */
   struct _QfPrefetch *prefetch;
 
   /* Where the run stands; in checkpoints. */
@@ -64,6 +66,11 @@ void qf_batch_put (const QfTrainer *t, int image, const guint8 *codes);
 /** Frozen forward passes over every @every-th of @samples; fills @scores. */
 gboolean qf_trainer_measure (QfTrainer *t, GPtrArray *samples, int every,
     QfScores *scores, GError **error);
+
+/** Puts the weights' average in the net's place, with statistics and ranges made
+ * anew and frozen, until the end. Nothing where no average is kept. */
+void qf_trainer_begin_average (QfTrainer *t);
+void qf_trainer_end_average (QfTrainer *t);
 
 /** Sets the threshold at which F1 is best on validation samples or, where there
  * are none, on some of those that were learned. */

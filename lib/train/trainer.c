@@ -24,6 +24,7 @@ qf_train_options_init (QfTrainOptions *o)
   o->learning_rate = 0;
   o->optimizer = "sgd";
   o->momentum = 0.9;
+  o->assign = "fixed";
   o->weight_decay = -1;
   o->zoom_min = 0.5;
   o->zoom_max = 2.0;
@@ -51,8 +52,10 @@ check_options (const QfTrainOptions *o, GError **error)
 {
   const char *wrong = NULL;
   QfOptimizerKind kind;
+  QfAssign assign;
 
-  if (!qf_optimizer_kind (o->optimizer, &kind, error))
+  if (!qf_optimizer_kind (o->optimizer, &kind, error) ||
+      !qf_assign_parse (o->assign, &assign, error))
     return FALSE;
   if (o->planes.n < 1)
     wrong = "no input planes are named";
@@ -64,6 +67,8 @@ check_options (const QfTrainOptions *o, GError **error)
     wrong = "the learning rate must not be negative";
   else if (!(o->momentum >= 0 && o->momentum < 1))
     wrong = "momentum must be from 0 up to, not including, 1";
+  else if (!(o->average >= 0 && o->average <= 0.99999))
+    wrong = "the average's decay must be from 0 to 0.99999";
   else if (!(o->clip_norm >= 0))
     wrong = "the gradient's longest norm must not be negative";
   else if (!(o->zoom_min > 0) || !(o->zoom_max >= o->zoom_min)
@@ -146,6 +151,8 @@ qf_trainer_new (const QfTrainOptions *options, QfModel *start, GError **error)
   t->o.network = t->network = g_strdup (options->network);
   t->o.labels = t->labels = g_strdup (options->labels);
   t->o.optimizer = t->optimizer_name = g_strdup (options->optimizer);
+  qf_assign_parse (options->assign, &t->assign, NULL);
+  t->o.assign = qf_assign_name (t->assign);
   set_defaults (&t->o);
   t->o.checkpoint = t->checkpoint = g_strdup (options->checkpoint);
   t->n_labels = count_labels (t->labels);
@@ -180,6 +187,7 @@ free_run (QfTrainer *t)
   g_clear_pointer (&t->optimizer, qf_optimizer_free);
   g_clear_pointer (&t->digest, g_free);
   g_clear_pointer (&t->best_model, g_bytes_unref);
+  g_clear_pointer (&t->kept, g_byte_array_unref);
   g_clear_pointer (&t->net, qf_net_free);
 }
 
@@ -273,7 +281,7 @@ train_step (QfTrainer *t, int batch, int batches, double rate, QfLoss *loss)
     targets[i] = (QfTarget){ (QfBox *) b->boxes[i]->data,
       (int) b->boxes[i]->len, b->action[i] };
   qf_net_forward (t->net, n, TRUE);
-  t->loss->run (t->net, targets, n, loss);
+  t->loss->run (t->net, t->assign, targets, n, loss);
   qf_net_backward (t->net, n);
   qf_optimizer_step (t->optimizer, rate);
 }
@@ -328,7 +336,7 @@ static void
 make_optimizer (QfTrainer *t)
 {
   QfOptimizerOptions o = { QF_OPTIMIZER_SGD, t->o.momentum, 0.999,
-    t->o.weight_decay, t->o.clip_norm, 0 };
+    t->o.weight_decay, t->o.clip_norm, t->o.average };
 
   qf_optimizer_kind (t->o.optimizer, &o.kind, NULL);
   t->optimizer = qf_optimizer_new (t->net, &o);
@@ -484,9 +492,9 @@ run_batches (QfTrainer *t, QfTrainReport *r, QfTrainFunc func,
   return TRUE;
 }
 
-/* Measures an epoch that is over, tells of it and goes to the next. */
+/* Measures the model as it is written and tells of it. */
 static gboolean
-end_epoch (QfTrainer *t, QfTrainReport *r, gboolean last, QfTrainFunc func,
+report_epoch (QfTrainer *t, QfTrainReport *r, gboolean last, QfTrainFunc func,
     gpointer user_data, GError **error)
 {
   if ((last || t->validation->len > 0) &&
@@ -502,8 +510,20 @@ end_epoch (QfTrainer *t, QfTrainReport *r, gboolean last, QfTrainFunc func,
   r->loss_box = t->sum.box / r->batches;
   r->seconds = (double) (g_get_monotonic_time () - t->start_time) * 1e-6;
   r->waited = qf_prefetch_waited (t->prefetch);
-  if (func && !func (t, r, user_data))
-    return cancelled (error);
+  return !func || func (t, r, user_data) || cancelled (error);
+}
+
+static gboolean
+end_epoch (QfTrainer *t, QfTrainReport *r, gboolean last, QfTrainFunc func,
+    gpointer user_data, GError **error)
+{
+  gboolean go;
+
+  qf_trainer_begin_average (t);
+  go = report_epoch (t, r, last, func, user_data, error);
+  qf_trainer_end_average (t);
+  if (!go)
+    return FALSE;
   t->epoch = last ? t->o.epochs + 1 : t->epoch + 1;
   t->batch = 0;
   t->sum = (QfLoss){ 0 };
@@ -536,6 +556,8 @@ qf_trainer_run (
             user_data, error))
       return FALSE;
   }
+  /* What qf_trainer_export() gives from now on is what was measured last. */
+  qf_trainer_begin_average (t);
   return TRUE;
 }
 

@@ -26,10 +26,14 @@ typedef struct
   int batch_size;      /**< 1 … 256 */
   double learning_rate; /**< peak, for the batch as a whole; 0: as suits the
                              optimizer */
+  const char *assign;    /**< which cells learn a box: "fixed" (round its
+                              centre), "tal" or "simota" (those that do best) */
   const char *optimizer; /**< "sgd" (Nesterov's momentum) or "adamw" */
   double momentum;       /**< decay of the averaged gradient, 0 … 1 */
   double weight_decay;   /**< of convolution weights; −1: as suits the
                               optimizer */
+  double average;        /**< decay of the weights' average, which is measured
+                              and written in their place, 0 … 0.99999; 0: none */
   double clip_norm;      /**< the gradient's longest norm; 0: no limit */
   double zoom_min, zoom_max; /**< augmentation, factors about 1 */
   double shift;              /**< augmentation, share of the picture */

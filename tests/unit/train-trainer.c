@@ -133,6 +133,58 @@ test_threads (void)
   }
 }
 
+/* The average is measured and written, and training goes on as if it had not been:
+ * the same losses, the same file on any number of threads. */
+static void
+test_average (void)
+{
+  QfTrainOptions o;
+  QfTrainReport plain, averaged;
+  g_autoptr (GBytes) without = NULL, with = NULL;
+
+  options (&o);
+  o.epochs = 12;
+  o.threads = 1;
+  without = train_to_bytes (&o, NULL, &plain);
+  o.average = 0.95;
+  with = train_to_bytes (&o, NULL, &averaged);
+  g_test_message ("AP50 %.3f, of the average %.3f", plain.ap50, averaged.ap50);
+  g_assert_cmpfloat (plain.loss, ==, averaged.loss);
+  g_assert_cmpfloat (averaged.ap50, >=, plain.ap50 - 0.05);
+  g_assert_false (g_bytes_equal (without, with));
+  for (int threads = 2; threads <= 4; threads += 2) {
+    g_autoptr (GBytes) more = NULL;
+
+    o.threads = threads;
+    more = train_to_bytes (&o, NULL, &averaged);
+    g_assert_true (g_bytes_equal (with, more));
+  }
+}
+
+/* Every assignment and optimizer learns it. */
+static void
+test_methods (void)
+{
+  static const char *const methods[][2] = { { "fixed", "adamw" },
+    { "tal", "sgd" }, { "simota", "sgd" }, { "tal", "adamw" } };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (methods); i++) {
+    QfTrainOptions o;
+    QfTrainReport last;
+    g_autoptr (GBytes) bytes = NULL;
+
+    options (&o);
+    o.epochs = 20;
+    o.assign = methods[i][0];
+    o.optimizer = methods[i][1];
+    o.clip_norm = 10;
+    bytes = train_to_bytes (&o, NULL, &last);
+    g_test_message ("%s, %s: AP50 %.3f, F1 %.3f, loss %.3f", o.assign,
+        o.optimizer, last.ap50, last.best_f1, last.loss);
+    g_assert_cmpfloat (last.ap50, >=, 0.8);
+  }
+}
+
 /* A written model goes on: with a rate of almost nothing it stays as good. */
 static void
 test_start_model (void)
@@ -342,6 +394,8 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/train/trainer/learns", test_learns);
   g_test_add_func ("/train/trainer/threads", test_threads);
+  g_test_add_func ("/train/trainer/average", test_average);
+  g_test_add_func ("/train/trainer/methods", test_methods);
   g_test_add_func ("/train/trainer/start-model", test_start_model);
   g_test_add_func (
       "/train/trainer/start-model-must-fit", test_start_model_must_fit);
