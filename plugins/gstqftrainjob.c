@@ -207,6 +207,9 @@ train (GstQfTrainJob *job, GError **error)
       qf_trainer_n_samples (trainer, TRUE));
   post_progress (job, GST_PROGRESS_TYPE_CONTINUE, text);
 
+  if (job->plan->settings.batches_file)
+    return qf_trainer_write_batches (
+        trainer, job->plan->settings.batches_file, error);
   ok = qf_trainer_run (trainer, on_report, job, error);
   if (ok && !job->written)
     ok = write_best (job, trainer);

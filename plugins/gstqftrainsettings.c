@@ -17,6 +17,7 @@ enum
   PROP_NETWORK,
   PROP_OPTIMIZER,
   PROP_ASSIGNMENT,
+  PROP_BATCHES_FILE,
   PROP_EVERY,
   PROP_MAX_SAMPLES,
   PROP_SEED,
@@ -130,6 +131,7 @@ gst_qf_train_settings_clear (GstQfTrainSettings *s)
   g_clear_pointer (&s->network, g_free);
   g_clear_pointer (&s->optimizer, g_free);
   g_clear_pointer (&s->assignment, g_free);
+  g_clear_pointer (&s->batches_file, g_free);
 }
 
 void
@@ -147,6 +149,7 @@ gst_qf_train_settings_copy (
   to->network = g_strdup (from->network);
   to->optimizer = g_strdup (from->optimizer);
   to->assignment = g_strdup (from->assignment);
+  to->batches_file = g_strdup (from->batches_file);
 }
 
 static gchar **
@@ -175,6 +178,8 @@ string_of (const GstQfTrainSettings *s, guint id)
       return &m->optimizer;
     case PROP_ASSIGNMENT:
       return &m->assignment;
+    case PROP_BATCHES_FILE:
+      return &m->batches_file;
     default:
       return NULL;
   }
@@ -458,6 +463,11 @@ install_training (GObjectClass *klass, const GstQfTrainSettings *d)
           "Which cells learn a box: fixed, those round its centre; tal or "
           "simota, those that do best on it",
           d->assignment, FLAGS));
+  g_object_class_install_property (klass, PROP_BATCHES_FILE,
+      g_param_spec_string ("batches-file", "Batches file",
+          "Train nothing; write the augmented batches in the order in which they "
+          "would be learnt from to this file or pipe, for training elsewhere",
+          NULL, FLAGS));
   g_object_class_install_property (klass, PROP_AVERAGE,
       g_param_spec_double ("average", "Average",
           "Decay of the weights' average over the steps, which is measured and "

@@ -19,7 +19,7 @@ typedef enum
 typedef struct
 {
   gchar *model_file, *start_file, *checkpoint_file;
-  gchar *planes, *frames, *validation, *labels, *network, *optimizer, *assignment;
+  gchar *planes, *frames, *validation, *labels, *network, *optimizer, *assignment, *batches_file;
   guint every, max_samples;
   guint64 seed;
   gint epochs, batch_size, threads, width, height;

@@ -16,6 +16,7 @@
 
 static char *start, *output, *planes, *frames, *validation, *size, *labels;
 static char *fit, *head, *network, *optimizer, *assignment, *checkpoint;
+static char *batches;
 static int every = 1, epochs, batch_size, threads, max_samples = -1;
 static double minutes, learning_rate, checkpoint_interval = -1;
 static double weight_decay = -1, clip_norm, average;
@@ -88,6 +89,11 @@ static const GOptionEntry entries[] = {
       "The same seed and clips give the same file (default 1)", "N" },
   { "threads", 0, 0, G_OPTION_ARG_INT, &threads,
       "Worker threads (default 0: as many as the processor allows)", "N" },
+  { "batches", 0, 0, G_OPTION_ARG_FILENAME, &batches,
+      "Train nothing; write the augmented batches in their order to this file "
+      "or pipe, for training elsewhere (tests/bench/pytorch_train.py reads "
+      "them)",
+      "FILE" },
   { "checkpoint", 0, 0, G_OPTION_ARG_FILENAME, &checkpoint,
       "Keep the whole state of the training in FILE, to go on after a crash",
       "FILE" },
@@ -225,6 +231,7 @@ set_up_trainer (GstElement *train, GError **error)
   g_object_set (train, "model-file", output, "start-file", start, "frames",
       frames, "every", (guint) every, "seed", (guint64) seed, "threads",
       threads, "minutes", minutes, "labels", labels, "flip", !no_flip, NULL);
+  g_object_set (train, "batches-file", batches, NULL);
   g_object_set (train, "checkpoint-file", checkpoint, "resume", resume, NULL);
   if (checkpoint_interval >= 0)
     g_object_set (train, "checkpoint-interval", checkpoint_interval, NULL);
@@ -308,7 +315,7 @@ report (Train *t, gboolean done, GError *error)
         &error, "%s holds the model of epoch %d; ", output, t->best_epoch);
   if (!done)
     return tool_fail_error (error);
-  if (!t->builder)
+  if (!t->builder && t->best_epoch > 0)
     g_print ("%s: the model of epoch %d\n", output, t->best_epoch);
   return TOOL_DONE;
 }

@@ -72,6 +72,12 @@ gboolean qf_trainer_measure (QfTrainer *t, GPtrArray *samples, int every,
 void qf_trainer_begin_average (QfTrainer *t);
 void qf_trainer_end_average (QfTrainer *t);
 
+/** Makes net, optimizer and prefetch for a run from the start. */
+gboolean qf_trainer_prepare (QfTrainer *t, GError **error);
+
+/** The order of epoch t->epoch, which depends on nothing but its number. */
+void qf_trainer_shuffle (QfTrainer *t);
+
 /** Sets the threshold at which F1 is best on validation samples or, where there
  * are none, on some of those that were learned. */
 gboolean qf_trainer_choose_threshold (QfTrainer *t, GError **error);

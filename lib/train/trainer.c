@@ -314,9 +314,8 @@ rate_at (const QfTrainer *t, double p)
 
 /* The run -------------------------------------------------------------------------------- */
 
-/* The order of an epoch depends on nothing but its number. */
-static void
-shuffle (QfTrainer *t)
+void
+qf_trainer_shuffle (QfTrainer *t)
 {
   QfRng rng = { t->o.seed * UINT64_C (0x9e3779b97f4a7c15) ^
     (guint64) t->epoch * UINT64_C (0x5bd1e995) };
@@ -342,8 +341,8 @@ make_optimizer (QfTrainer *t)
   t->optimizer = qf_optimizer_new (t->net, &o);
 }
 
-static gboolean
-prepare_run (QfTrainer *t, GError **error)
+gboolean
+qf_trainer_prepare (QfTrainer *t, GError **error)
 {
   int n = (int) t->train->len, boxes = 0, actions = 0;
   QfRng rng = { t->o.seed };
@@ -476,7 +475,7 @@ run_batches (QfTrainer *t, QfTrainReport *r, QfTrainFunc func,
 {
   gboolean asked = FALSE;
 
-  shuffle (t);
+  qf_trainer_shuffle (t);
   while (t->batch < r->batches && progress (t) < 1) {
     if (!asked)
       ask_batch (t, t->batch);
@@ -536,7 +535,7 @@ qf_trainer_run (
 {
   gboolean resumed;
 
-  if (!prepare_run (t, error))
+  if (!qf_trainer_prepare (t, error))
     return FALSE;
   resumed = t->o.resume && t->checkpoint &&
       g_file_test (t->checkpoint, G_FILE_TEST_EXISTS);

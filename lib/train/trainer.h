@@ -115,6 +115,15 @@ gboolean qf_trainer_run (QfTrainer *t, QfTrainFunc func, gpointer user_data,
  * with a checkpoint only. */
 GBytes *qf_trainer_best (const QfTrainer *t);
 
+/** Trains nothing: writes the batches that qf_trainer_run() would learn from,
+ * augmented and in order, to @path, which may be a pipe. The file holds "QFBATCH1";
+ * int32 batch size, planes, height, width, epochs, batches an epoch, labels, 0;
+ * then, batch by batch, uint8 [batch][height][width][planes] and, image by image,
+ * int32 number of boxes, action (−1: none) and float32 x, y, width, height, label,
+ * ignore (0 or 1) of each box, in pixels. Numbers are in the machine's order. */
+gboolean qf_trainer_write_batches (QfTrainer *t, const char *path,
+    GError **error);
+
 /** The model as it stands: fused, quantized, with metadata. */
 QfModel *qf_trainer_export (QfTrainer *t, GError **error);
 

@@ -43,6 +43,20 @@ run 1 train -o five.onnx $common --checkpoint c.qfc --resume --seed 3 a.mkv b.mk
 has "$err" "other options"
 rm c.qfc
 
+# batches for others: 8 + 32 bytes, then 3 batches of 8 pictures of 2 planes with
+# one box each (2 epochs; a tenth of 32 frames is held back)
+run 0 train -o none.onnx $common --batches batches.bin a.mkv b.mkv
+[ -e none.onnx ] && fail "--batches trained"
+[ "$(head -c 8 batches.bin)" = QFBATCH1 ] || fail "batches.bin begins otherwise"
+bytes=$(wc -c <batches.bin)
+[ $(((bytes - 40) / 2 / 3 / 8)) -ge $((64 * 64 * 2 + 8)) ] &&
+  [ $(((bytes - 40) / 2 / 3 / 8)) -le $((64 * 64 * 2 + 32)) ] ||
+  fail "batches.bin has $bytes bytes"
+run 1 train -o none.onnx $common --batches no/such/folder/b a.mkv
+run 1 train -o x.onnx --assignment best a.mkv
+has "$err" "tal and simota"
+run 2 train -o x.onnx --average 1 a.mkv
+
 run 2 train a.mkv
 run 2 train -o x.onnx --planes Z9 a.mkv
 run 2 train -o x.onnx --size 12 a.mkv
