@@ -36,7 +36,8 @@ channels_of (const QfPointLane *l, int n)
 
   for (int i = 0; i < n; i++)
     for (int j = 0; j < l[i].n; j++)
-      set |= 1u << l[i].channel[j];
+      if (l[i].channel[j] != QF_POINT_NONE)
+        set |= 1u << l[i].channel[j];
   return set;
 }
 
@@ -176,22 +177,85 @@ find_plain (QfPointGroup *g, unsigned left, int n)
   }
 }
 
-/* Two of @left, or one. */
+static __m256i
+magnitudes (const QfPointGroup *g, int c)
+{
+  return _mm256_or_si256 (g->w[c][0], g->w[c][1]);
+}
+
+/* Beside the first two places of @l, whose magnitudes are @sum, two of @left,
+ * or one. Returns how many. */
+static int
+find_beside (const QfPointGroup *g, __m256i sum, unsigned left, QfPointLane *l)
+{
+  int n = 0, flip;
+
+  for (; left; left &= left - 1) {
+    int c = (int) lowest (left);
+    __m256i three = _mm256_adds_epu8 (sum, magnitudes (g, c));
+
+    if (exceeds (three, WRAPPED))
+      continue;
+    if (n == 0) {
+      l->channel[2] = (uint8_t) c;
+      l->n = 3;
+      l->wrapped = 1;
+      n = 1;
+    }
+    for (unsigned more = left & (left - 1); more; more &= more - 1) {
+      int d = (int) lowest (more);
+
+      if (exceeds (_mm256_adds_epu8 (three, magnitudes (g, d)), WRAPPED) ||
+          !is_pair (g, c, d, &flip))
+        continue;
+      l->channel[2] = (uint8_t) c;
+      l->channel[3] = (uint8_t) d;
+      l->flip[3] = (uint8_t) flip;
+      l->n = 4;
+      return 2;
+    }
+  }
+  return n;
+}
+
+/* The first of @left and up to three others. Two always go together, each in a
+ * vpmaddubsw of its own. */
 static void
 find_less (const QfPointGroup *g, unsigned left, QfPointLane *found)
 {
-  int i = (int) lowest (left), flip;
+  int i = (int) lowest (left), flip, most;
+  unsigned rest = left & (left - 1);
 
-  *found = (QfPointLane){ { (uint8_t) i }, { 0 }, 1, 0 };
-  for (left &= left - 1; left; left &= left - 1) {
-    int j = (int) lowest (left);
+  *found = (QfPointLane){ { (uint8_t) i, QF_POINT_NONE }, { 0 }, 1, 0 };
+  most = 1 + find_beside (g, magnitudes (g, i), rest, found);
+  for (unsigned s = rest; s && most < QF_POINT_LANE; s &= s - 1) {
+    int j = (int) lowest (s), n;
+    QfPointLane l = { { (uint8_t) i, (uint8_t) j }, { 0 }, 2, 0 };
 
-    if (is_pair (g, i, j, &flip)) {
-      *found = (QfPointLane){ { (uint8_t) i, (uint8_t) j },
-        { 0, (uint8_t) flip }, 2, 0 };
-      return;
+    if (!is_pair (g, i, j, &flip))
+      continue;
+    l.flip[1] = (uint8_t) flip;
+    n = 2 +
+        find_beside (g, _mm256_adds_epu8 (magnitudes (g, i), magnitudes (g, j)),
+            rest & ~(1u << j), &l);
+    if (n > most || (n == most && !l.wrapped && found->wrapped)) {
+      most = n;
+      *found = l;
     }
   }
+}
+
+/* A step holds two lanes: plain ones together. */
+static void
+plain_first (QfPointLane *l, int n)
+{
+  for (int i = 0, plain = 0; i < n; i++)
+    if (!l[i].wrapped) {
+      QfPointLane t = l[plain];
+
+      l[plain++] = l[i];
+      l[i] = t;
+    }
 }
 
 /* Channels by Σ w², largest first: these find partners while there is a choice.
@@ -246,9 +310,11 @@ qf_point_find_lanes (QfPointGroup *g)
     find_less (g, left, l);
     left &= ~channels_of (l, 1);
   }
+  plain_first (g->lanes, g->n);
   for (int i = 0; i < g->n; i++)
     for (int j = 0; j < g->lanes[i].n; j++)
-      g->lanes[i].channel[j] = channel[g->lanes[i].channel[j]];
+      if (g->lanes[i].channel[j] != QF_POINT_NONE)
+        g->lanes[i].channel[j] = channel[g->lanes[i].channel[j]];
 }
 
 /* 16 rows of 16 bytes to 16 columns: four times, rows i and i + 8 interleaved

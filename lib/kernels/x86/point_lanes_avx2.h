@@ -10,11 +10,13 @@
 
 enum
 {
-  QF_POINT_LANE = 4,   /* channels of a lane */
-  QF_POINT_LIMIT = 128 /* of P and N */
+  QF_POINT_LANE = 4,    /* channels of a lane */
+  QF_POINT_NONE = 0xff, /* none in this place */
+  QF_POINT_LIMIT = 128  /* of P and N */
 };
 
-/** @n channels of a group; those with @flip are complemented. */
+/** Channels of a group in the first @n places, of which two each are operands
+ * of one vpmaddubsw; those with @flip are complemented. */
 typedef struct
 {
   uint8_t channel[QF_POINT_LANE], flip[QF_POINT_LANE], n, wrapped;

@@ -5,6 +5,7 @@
 enum
 {
   ALIGN = 32, /* of the parts of a block */
+  FEW = 8,    /* groups */
   /* times, in hundredths of a plain step's */
   COST_WRAPPED = 115,
   COST_ROW = 16,  /* permuting 16 bytes */
@@ -84,12 +85,14 @@ table_size (const QfConvShape *s)
   return align (blocks_of (s) * sizeof (uint32_t));
 }
 
-/* Blocks of the size from which 16-bit operands are as good, and one plan. */
+/* Blocks as large as they can be where 16-bit operands are not as good (of many
+ * groups none is that large), and one plan. */
 size_t
 qf_point_packed_size (const QfConvShape *s)
 {
-  int groups = (int) groups_of (s);
-  Parts p = parts (groups * QF_POINT_MOST, 2 * groups, groups);
+  int groups = (int) groups_of (s), few = groups <= FEW;
+  Parts p = parts (
+      groups * QF_POINT_MOST, few ? 0 : 2 * groups, few ? 3 * groups : groups);
 
   return table_size (s) + blocks_of (s) * p.end + groups * sizeof (Plan);
 }
@@ -171,9 +174,13 @@ put_step (const Step *to, const Plan *p, int first, Sums *sums, int32_t *fixed)
 
     for (int q = 0; q < l->n; q++) {
       int at = q / 2 * 4 + half * 2 + q % 2;
-      __m128i v = _mm_loadu_si128 ((const __m128i *) p->code[l->channel[q]]);
-      __m256i w = _mm256_cvtepi8_epi16 (v);
+      __m128i v;
+      __m256i w;
 
+      if (l->channel[q] == QF_POINT_NONE)
+        continue;
+      v = _mm_loadu_si128 ((const __m128i *) p->code[l->channel[q]]);
+      w = _mm256_cvtepi8_epi16 (v);
       to->order[at] = l->channel[q];
       to->flip[at] = l->flip[q] ? 255 : 0;
       sums->sums = _mm256_add_epi16 (sums->sums, w);
