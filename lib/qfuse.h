@@ -2,9 +2,11 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "base/dtype.h"
 #include "base/error.h"
 #include "base/pool.h"
 #include "engine/engine.h"
+#include "model/array_file.h"
 #include "model/model.h"
 #include "model/tensor.h"
 #include "train/trainer.h"

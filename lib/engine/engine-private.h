@@ -5,6 +5,7 @@
  * buffer; buffers share one arena where their lifetimes do not meet. */
 #pragma once
 
+#include "engine/dag.h"
 #include "engine/engine.h"
 #include "kernels/kernels.h"
 #include "model/graph.h"
@@ -85,6 +86,7 @@ struct _QfEngine
   guint8 *scratch;
   gsize scratch_size; /* of one worker; a multiple of 64 */
   gsize packed_size;
+  QfDagRun *dag;    /* runs instead of the steps, or NULL */
   QfSparse *sparse; /* NULL: every run computes everything */
 };
 

@@ -432,12 +432,26 @@ plan (QfEngine *e, GError **error)
   return plan_outputs (e, error) && place (e, error);
 }
 
+/* The engine of a graph of any operators has no plan of its own. */
+static gboolean
+plan_dag (QfEngine *e, int threads, GError **error)
+{
+  e->dag = qf_dag_run_new (e->model, threads, error);
+  if (!e->dag)
+    return FALSE;
+  e->inputs = (QfTensor *) qf_dag_run_inputs (e->dag, &e->n_inputs);
+  e->outputs = (QfTensor *) qf_dag_run_outputs (e->dag, &e->n_outputs);
+  return TRUE;
+}
+
 QfEngine *
 qf_engine_new (QfModel *model, int threads, GError **error)
 {
   g_autoptr (QfEngine) e = g_new0 (QfEngine, 1);
 
   e->model = qf_model_ref (model);
+  if (model->dag)
+    return plan_dag (e, threads, error) ? g_steal_pointer (&e) : NULL;
   e->graph = qf_graph_copy (model->graph);
   e->pool = qf_pool_new (threads);
   e->k = qf_kernels ();
@@ -457,6 +471,12 @@ qf_engine_free (QfEngine *e)
 {
   if (!e)
     return;
+  if (e->dag || !e->steps) {
+    qf_dag_run_free (e->dag);
+    qf_model_unref (e->model);
+    g_free (e);
+    return;
+  }
   qf_sparse_free (e);
   for (guint i = 0; i < e->buffers->len; i++)
     free (g_array_index (e->buffers, QfBuffer, i).constant);

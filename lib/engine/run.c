@@ -40,6 +40,10 @@ qf_engine_run_whole (const QfEngine *e, int i)
 void
 qf_engine_run_step (QfEngine *e, int i)
 {
+  if (e->dag) {
+    qf_dag_run_step (e->dag, i);
+    return;
+  }
   if (e->sparse)
     qf_sparse_forget (e);
   qf_engine_run_whole (e, i);
@@ -48,7 +52,9 @@ qf_engine_run_step (QfEngine *e, int i)
 void
 qf_engine_run (QfEngine *e)
 {
-  if (e->sparse)
+  if (e->dag)
+    qf_dag_run (e->dag);
+  else if (e->sparse)
     qf_sparse_run (e);
   else
     for (int i = 0; i < (int) e->steps->len; i++)
@@ -89,6 +95,8 @@ qf_engine_outputs (const QfEngine *e, int *n)
 gsize
 qf_engine_memory (const QfEngine *e)
 {
+  if (e->dag)
+    return qf_dag_run_memory (e->dag);
   return e->arena_size + e->packed_size +
       e->scratch_size * (gsize) qf_pool_threads (e->pool) +
       qf_sparse_memory (e);
@@ -97,12 +105,16 @@ qf_engine_memory (const QfEngine *e)
 int
 qf_engine_n_steps (const QfEngine *e)
 {
-  return (int) e->steps->len;
+  return e->dag ? qf_dag_run_n_steps (e->dag) : (int) e->steps->len;
 }
 
 void
 qf_engine_step (const QfEngine *e, int i, QfEngineStep *step)
 {
+  if (e->dag) {
+    qf_dag_run_step_info (e->dag, i, step);
+    return;
+  }
   *step = ((const QfStep *) g_ptr_array_index (e->steps, (guint) i))->info;
 }
 

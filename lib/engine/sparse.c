@@ -379,6 +379,11 @@ qf_engine_set_sparse (QfEngine *e, QfSparseMode mode, const guint8 *rest,
 {
   QfSparse *sp;
 
+  if (e->dag && mode != QF_SPARSE_OFF) {
+    g_set_error (error, QF_ERROR, QF_ERROR_UNSUPPORTED,
+        "a model with operators that are not planned runs whole");
+    return FALSE;
+  }
   if (e->sparse) {
     qf_sparse_free (e);
     if (!spread (e, FALSE, error))

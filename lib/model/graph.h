@@ -12,13 +12,10 @@
 
 G_BEGIN_DECLS
 
-#define QF_MAX_RANK 6
-
 /* Limits that validation enforces before anything is allocated. */
 #define QF_MAX_NODES 20000
 #define QF_MAX_ENDS 1000 /* graph inputs, and graph outputs */
 #define QF_MAX_DIM (1 << 20)
-#define QF_MAX_ELEMENTS (G_GINT64_CONSTANT (1) << 28) /* of one tensor */
 #define QF_MAX_WEIGHTS (G_GINT64_CONSTANT (1) << 29)  /* of all layers */
 #define QF_MAX_STEP (1 << 15) /* of a window's stride, dilation, padding */
 

@@ -4,27 +4,41 @@
 
 #include "model/graph.h"
 #include "model/model.h"
+#include "model/dag.h"
 
 G_BEGIN_DECLS
 
 struct _QfModel
 {
   int refs;
-  QfGraph *graph;       /* valid, shapes known, not fused */
+  QfGraph *graph;       /* valid, shapes known, not fused; or NULL: dag */
+  QfDag *dag;           /* what the planner cannot take whole; or NULL */
+  GBytes *file;         /* with dag: as it was read */
   GHashTable *metadata; /* char * → char *, both owned */
   char **labels; /* split from qfuse.labels; NULL-terminated, never NULL */
 };
 
-/** Makes a model of @graph (owned from then on), which must be valid. */
+/** Makes a model of @graph (owned from then on), which must be valid; NULL: the
+ * caller sets dag. */
 QfModel *qf_model_new (QfGraph *graph);
+
+/** The graph, or NULL with an error that says what cannot be done (@what:
+ * "be trained") with a model that has operators beyond it. */
+QfGraph *qf_model_graph (
+    const QfModel *model, const char *what, GError **error);
 
 /** Frees a QfValue or QfNode (graph.c). */
 void qf_value_free (gpointer value);
 void qf_node_free (gpointer node);
 
 /** Reads and writes the protobuf form (onnx_read.c, onnx_write.c). Reading
- * takes @bytes and drops them as soon as it can. */
+ * takes @bytes and drops them as soon as it can. This takes what the planner
+ * takes as it stands, */
 QfModel *qf_onnx_read (GBytes *bytes, GError **error);
+
+/** this any operators. */
+QfModel *qf_onnx_read_any (GBytes *bytes, const QfBinding *bindings,
+    int n_bindings, GError **error);
 GBytes *qf_onnx_write (const QfModel *model, GError **error);
 
 /* validate.c: judges a graph step by step, so that a reader knows the shapes of

@@ -58,6 +58,8 @@ qf_model_unref (QfModel *model)
   if (!model || !g_atomic_int_dec_and_test (&model->refs))
     return;
   qf_graph_free (model->graph);
+  qf_dag_free (model->dag);
+  g_clear_pointer (&model->file, g_bytes_unref);
   g_hash_table_unref (model->metadata);
   g_strfreev (model->labels);
   g_free (model);
@@ -194,10 +196,34 @@ read_all (int fd, gsize size, GError **error)
   return g_steal_pointer (&bytes);
 }
 
-static QfModel *
-load_fd (int fd, GError **error)
+/* What the planner cannot take is read as a graph of any operators, unless it
+ * found the file damaged. */
+static gboolean
+is_final (GError *planned, GError **error)
 {
+  if (!planned || planned->code != QF_ERROR_FORMAT)
+    return FALSE;
+  g_propagate_error (error, g_error_copy (planned));
+  return TRUE;
+}
+
+static QfModel *
+load_bytes (GBytes *bytes, GError **error)
+{
+  g_autoptr (GError) planned = NULL;
+  QfModel *model = qf_onnx_read (g_bytes_ref (bytes), &planned);
+
+  if (!model && !is_final (planned, error))
+    model = qf_onnx_read_any (g_bytes_ref (bytes), NULL, 0, error);
+  return model;
+}
+
+static QfModel *
+load_fd (int fd, const QfBinding *bindings, int n_bindings, GError **error)
+{
+  g_autoptr (GError) planned = NULL;
   GBytes *bytes;
+  QfModel *model;
   int fields = MAX_FIELDS;
   struct stat st;
 
@@ -217,11 +243,26 @@ load_fd (int fd, GError **error)
   if (!check_fields (fd, 0, (guint64) st.st_size, TRUE, &fields, error))
     return NULL;
   bytes = read_all (fd, (gsize) st.st_size, error);
-  return bytes ? qf_onnx_read (bytes, error) : NULL;
+  if (bytes && n_bindings == 0) {
+    model = qf_onnx_read (bytes, &planned);
+    if (model || is_final (planned, error))
+      return model;
+    bytes = lseek (fd, 0, SEEK_SET) == 0 /* they are gone */
+        ? read_all (fd, (gsize) st.st_size, error)
+        : NULL;
+  }
+  return bytes ? qf_onnx_read_any (bytes, bindings, n_bindings, error) : NULL;
 }
 
 QfModel *
 qf_model_load (const char *path, GError **error)
+{
+  return qf_model_load_bound (path, NULL, 0, error);
+}
+
+QfModel *
+qf_model_load_bound (const char *path, const QfBinding *bindings,
+    int n_bindings, GError **error)
 {
   QfModel *model;
   /* O_NONBLOCK: a FIFO must not hold us up before fstat() sees what it is */
@@ -232,7 +273,7 @@ qf_model_load (const char *path, GError **error)
         path, g_strerror (errno));
     return NULL;
   }
-  model = load_fd (fd, error);
+  model = load_fd (fd, bindings, n_bindings, error);
   close (fd);
   if (!model)
     g_prefix_error (error, "%s: ", path);
@@ -254,7 +295,7 @@ qf_model_load_bytes (GBytes *bytes, const char *name, GError **error)
   else if (!looks_like_onnx (data, size))
     g_set_error (error, QF_ERROR, QF_ERROR_FORMAT, "is not an ONNX file");
   else
-    model = qf_onnx_read (g_bytes_ref (bytes), error);
+    model = load_bytes (bytes, error);
   if (!model)
     g_prefix_error (error, "%s: ", name);
   return model;
@@ -343,19 +384,83 @@ qf_model_find_label (const QfModel *model, const char *label)
   return -1;
 }
 
+int
+qf_model_n_inputs (const QfModel *model)
+{
+  return (int) (model->dag ? model->dag->inputs : model->graph->inputs)->len;
+}
+
+int
+qf_model_n_outputs (const QfModel *model)
+{
+  return (int) (model->dag ? model->dag->outputs : model->graph->outputs)->len;
+}
+
+static const char *
+end_of (const QfModel *m, int i, gboolean in, QfDType *dtype, int *rank,
+    gint64 *dims)
+{
+  const QfValue *v;
+  int number;
+
+  if (m->dag) {
+    const QfDagValue *value;
+
+    number = g_array_index (in ? m->dag->inputs : m->dag->outputs, int, i);
+    value = qf_dag_value (m->dag, number);
+    *dtype = value->a.dtype;
+    *rank = value->a.rank;
+    memcpy (dims, value->a.dims, sizeof value->a.dims);
+    return value->name;
+  }
+  number = g_array_index (in ? m->graph->inputs : m->graph->outputs, int, i);
+  v = qf_graph_value (m->graph, number);
+  *dtype = v->dtype;
+  *rank = v->rank;
+  memcpy (dims, v->dims, sizeof v->dims);
+  return v->name;
+}
+
+const char *
+qf_model_input (
+    const QfModel *model, int i, QfDType *dtype, int *rank, gint64 *dims)
+{
+  return end_of (model, i, TRUE, dtype, rank, dims);
+}
+
+const char *
+qf_model_output (
+    const QfModel *model, int i, QfDType *dtype, int *rank, gint64 *dims)
+{
+  return end_of (model, i, FALSE, dtype, rank, dims);
+}
+
 void
 qf_model_input_shape (const QfModel *model, int *c, int *h, int *w)
 {
-  const QfValue *v = qf_graph_value (
-      model->graph, g_array_index (model->graph->inputs, int, 0));
+  gint64 dims[QF_MAX_RANK];
+  QfDType dtype;
+  int rank;
 
-  *c = v->rank > 1 ? (int) v->dims[1] : 1;
-  *h = v->rank > 2 ? (int) v->dims[2] : 1;
-  *w = v->rank > 3 ? (int) v->dims[3] : 1;
+  qf_model_input (model, 0, &dtype, &rank, dims);
+  *c = rank > 1 ? (int) dims[1] : 1;
+  *h = rank > 2 ? (int) dims[2] : 1;
+  *w = rank > 3 ? (int) dims[3] : 1;
+}
+
+QfGraph *
+qf_model_graph (const QfModel *model, const char *what, GError **error)
+{
+  if (!model->graph)
+    g_set_error (error, QF_ERROR, QF_ERROR_UNSUPPORTED,
+        "a model with operator %s cannot %s",
+        model->dag->nodes->len ? qf_dag_node (model->dag, 0)->op->name : "none",
+        what);
+  return model->graph;
 }
 
 gint64
 qf_model_macs (const QfModel *model)
 {
-  return qf_graph_macs (model->graph);
+  return model->dag ? qf_dag_macs (model->dag) : qf_graph_macs (model->graph);
 }

@@ -14,6 +14,21 @@ typedef struct _QfModel QfModel;
  * size. */
 QfModel *qf_model_load (const char *path, GError **error);
 
+/** What an input of a graph is to be, given at load. */
+typedef struct
+{
+  const char *name; /**< of the input; NULL: by its position in the list */
+  QfDType dtype;
+  int rank;
+  gint64 dims[QF_MAX_RANK];
+  const void *data; /**< its value where that decides shapes; or NULL */
+} QfBinding;
+
+/** qf_model_load() with sizes that the file leaves open. Inputs whose value
+ * decides a shape become constant: what is given to them later is ignored. */
+QfModel *qf_model_load_bound (const char *path, const QfBinding *bindings,
+    int n_bindings, GError **error);
+
 /** The same from memory; @name is used in messages. */
 QfModel *qf_model_load_bytes (GBytes *bytes, const char *name, GError **error);
 
@@ -51,6 +66,17 @@ int qf_model_find_label (const QfModel *model, const char *label);
 
 /** Shape of the graph's first input: channels, rows, columns. */
 void qf_model_input_shape (const QfModel *model, int *c, int *h, int *w);
+
+/** Inputs and outputs as the file has them: NCHW or any other order, as float32
+ * also where the engine gives codes. */
+int qf_model_n_inputs (const QfModel *model);
+int qf_model_n_outputs (const QfModel *model);
+
+/** Name (owned by the model), type and shape. @dims has room for QF_MAX_RANK. */
+const char *qf_model_input (const QfModel *model, int i, QfDType *dtype,
+    int *rank, gint64 *dims);
+const char *qf_model_output (const QfModel *model, int i, QfDType *dtype,
+    int *rank, gint64 *dims);
 
 /** Multiply-accumulates of one run. */
 gint64 qf_model_macs (const QfModel *model);

@@ -8,7 +8,7 @@
 G_BEGIN_DECLS
 
 #define QF_ONNX_MIN_OPSET 9
-#define QF_ONNX_MAX_OPSET 21
+#define QF_ONNX_MAX_OPSET 26
 #define QF_ONNX_OPSET 13 /* written, where nothing needs a later one */
 #define QF_ONNX_IR 7     /* written: the first that has opset 13 */
 
@@ -68,6 +68,7 @@ void qf_onnx_swap (QfDType dtype, void *data, gsize n);
 typedef struct
 {
   int opset;
+  gboolean keeps; /* constants are copied, not taken out of the file */
   QfGraph *graph;
   QfCheck check;
   GHashTable *tensors;    /* name → Onnx__TensorProto * of an initializer */
@@ -76,6 +77,19 @@ typedef struct
   GHashTable *turned;     /* number → number + 1 of the transposed weights */
   GHashTable *makers;     /* name → position of a node in the file + 1 */
 } QfOnnxReader;
+
+/** Tables of a reader whose opset is set; they hold what the file holds. */
+void qf_onnx_reader_init (QfOnnxReader *r);
+void qf_onnx_reader_clear (QfOnnxReader *r);
+
+/** Judges names and collects constants. */
+gboolean qf_onnx_collect (
+    QfOnnxReader *r, const Onnx__GraphProto *g, GError **error);
+
+/** Positions (guint) of the nodes but Constant ones, each after what it reads;
+ * NULL with @error. */
+GArray *qf_onnx_order (
+    QfOnnxReader *r, const Onnx__GraphProto *g, GError **error);
 
 /** TRUE where @name is a constant of the file. */
 gboolean qf_onnx_is_constant (const QfOnnxReader *r, const char *name);

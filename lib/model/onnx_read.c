@@ -1,6 +1,6 @@
 /* libqfuse: reads ONNX files.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "model/onnx-private.h"
+#include "model/dag-private.h"
 
 #include <string.h>
 
@@ -83,7 +83,7 @@ add_constant (
   int v;
 
   if (k->n == 0) {
-    g_set_error (error, QF_ERROR, QF_ERROR_FORMAT,
+    g_set_error (error, QF_ERROR, QF_ERROR_UNSUPPORTED,
         "constant '%s' has no elements", name);
     return -1;
   }
@@ -132,8 +132,8 @@ qf_onnx_value (QfOnnxReader *r, const char *name, GError **error)
         "it reads '%s', which nothing makes", name);
     return -1;
   }
-  if (t ? !qf_onnx_tensor_take (t, &k, error)
-        : !qf_onnx_constant (r, name, &k, error))
+  if (t && !r->keeps ? !qf_onnx_tensor_take (t, &k, error)
+                     : !qf_onnx_constant (r, name, &k, error))
     return -1;
   v = add_constant (r, name, &k, error);
   g_free (k.data);
@@ -401,11 +401,9 @@ read_output (QfOnnxReader *r, const Onnx__ValueInfoProto *info, GError **error)
   return TRUE;
 }
 
-static gboolean
-read_graph (QfOnnxReader *r, const Onnx__GraphProto *g, GError **error)
+gboolean
+qf_onnx_collect (QfOnnxReader *r, const Onnx__GraphProto *g, GError **error)
 {
-  g_autoptr (GArray) order = NULL;
-
   if (g->n_node > QF_MAX_NODES) {
     g_set_error (error, QF_ERROR, QF_ERROR_FORMAT,
         "has %" G_GSIZE_FORMAT " nodes, at most %d are allowed", g->n_node,
@@ -417,15 +415,27 @@ read_graph (QfOnnxReader *r, const Onnx__GraphProto *g, GError **error)
         QF_MAX_ENDS);
     return FALSE;
   }
-  if (!check_texts (g, error) || !collect_constants (r, g, error))
+  return check_texts (g, error) && collect_constants (r, g, error);
+}
+
+GArray *
+qf_onnx_order (QfOnnxReader *r, const Onnx__GraphProto *g, GError **error)
+{
+  return collect_makers (r, g, error) ? sort_nodes (r, g, error) : NULL;
+}
+
+static gboolean
+read_graph (QfOnnxReader *r, const Onnx__GraphProto *g, GError **error)
+{
+  g_autoptr (GArray) order = NULL;
+
+  if (!qf_onnx_collect (r, g, error))
     return FALSE;
   for (gsize i = 0; i < g->n_input; i++)
     if ((!g->input[i]->name || !qf_onnx_is_constant (r, g->input[i]->name)) &&
         !read_input (r, g->input[i], error))
       return FALSE;
-  if (!collect_makers (r, g, error))
-    return FALSE;
-  order = sort_nodes (r, g, error);
+  order = qf_onnx_order (r, g, error);
   if (!order)
     return FALSE;
   for (guint i = 0; i < order->len; i++)
@@ -438,7 +448,7 @@ read_graph (QfOnnxReader *r, const Onnx__GraphProto *g, GError **error)
 }
 
 static gboolean
-read_opset (QfOnnxReader *r, const Onnx__ModelProto *m, GError **error)
+read_opset (const Onnx__ModelProto *m, int *opset, GError **error)
 {
   for (gsize i = 0; i < m->n_opset_import; i++) {
     const Onnx__OperatorSetIdProto *o = m->opset_import[i];
@@ -451,7 +461,7 @@ read_opset (QfOnnxReader *r, const Onnx__ModelProto *m, GError **error)
           o->version, QF_ONNX_MIN_OPSET, QF_ONNX_MAX_OPSET);
       return FALSE;
     }
-    r->opset = (int) o->version;
+    *opset = (int) o->version;
     return TRUE;
   }
   return bad_file (error, "is no ONNX model: it names no operator set");
@@ -471,57 +481,117 @@ read_metadata (QfModel *model, const Onnx__ModelProto *m, GError **error)
   return TRUE;
 }
 
-static QfModel *
-read_model (const Onnx__ModelProto *m, GError **error)
+void
+qf_onnx_reader_init (QfOnnxReader *r)
+{
+  r->tensors = g_hash_table_new (g_str_hash, g_str_equal);
+  r->attributes = g_hash_table_new (g_str_hash, g_str_equal);
+  r->values = g_hash_table_new (g_str_hash, g_str_equal);
+  r->makers = g_hash_table_new (g_str_hash, g_str_equal);
+  r->turned = g_hash_table_new (NULL, NULL);
+}
+
+void
+qf_onnx_reader_clear (QfOnnxReader *r)
+{
+  g_hash_table_unref (r->tensors);
+  g_hash_table_unref (r->attributes);
+  g_hash_table_unref (r->values);
+  g_hash_table_unref (r->makers);
+  g_hash_table_unref (r->turned);
+}
+
+/* A graph that the planner can take as it stands. */
+static QfGraph *
+read_planned (const Onnx__ModelProto *m, int opset, GError **error)
 {
   g_autoptr (QfGraph) graph = qf_graph_new ();
-  g_autoptr (QfModel) model = NULL;
-  QfOnnxReader r = { .graph = graph };
+  QfOnnxReader r = { .graph = graph, .opset = opset };
   gboolean ok;
+
+  qf_check_init (&r.check, graph);
+  qf_onnx_reader_init (&r);
+  ok = read_graph (&r, m->graph, error);
+  qf_check_clear (&r.check);
+  qf_onnx_reader_clear (&r);
+  return ok ? g_steal_pointer (&graph) : NULL;
+}
+
+/* With @any bindings count, else the planner has to take the graph. */
+static QfModel *
+read_model (const Onnx__ModelProto *m, gboolean any, const QfBinding *bindings,
+    int n_bindings, GError **error)
+{
+  g_autoptr (QfModel) model = NULL;
+  QfGraph *graph = NULL;
+  QfDag *dag = NULL;
+  int opset = 0;
 
   if (!m->graph) {
     bad_file (error, "is no ONNX model: it has no graph");
     return NULL;
   }
-  if (!read_opset (&r, m, error))
+  if (!read_opset (m, &opset, error))
     return NULL;
-  qf_check_init (&r.check, graph);
-  r.tensors = g_hash_table_new (g_str_hash, g_str_equal);
-  r.attributes = g_hash_table_new (g_str_hash, g_str_equal);
-  r.values = g_hash_table_new (g_str_hash, g_str_equal);
-  r.makers = g_hash_table_new (g_str_hash, g_str_equal);
-  r.turned = g_hash_table_new (NULL, NULL);
-  ok = read_graph (&r, m->graph, error);
-  qf_check_clear (&r.check);
-  g_hash_table_unref (r.tensors);
-  g_hash_table_unref (r.attributes);
-  g_hash_table_unref (r.values);
-  g_hash_table_unref (r.makers);
-  g_hash_table_unref (r.turned);
-  if (!ok)
+  if (any)
+    dag = qf_dag_read (m, opset, bindings, n_bindings, &graph, error);
+  else
+    graph = read_planned (m, opset, error);
+  if (!dag && !graph)
     return NULL;
-  model = qf_model_new (g_steal_pointer (&graph));
+  if (graph)
+    g_clear_pointer (&dag, qf_dag_free);
+  model = qf_model_new (graph);
+  model->dag = dag;
   return read_metadata (model, m, error) ? g_steal_pointer (&model) : NULL;
+}
+
+static Onnx__ModelProto *
+unpack (GBytes *bytes, Budget *budget, ProtobufCAllocator *allocator,
+    GError **error)
+{
+  gsize size;
+  const guint8 *data = g_bytes_get_data (bytes, &size);
+  Onnx__ModelProto *m;
+
+  budget_init (budget, allocator, size);
+  m = onnx__model_proto__unpack (allocator, size, data);
+  if (!m)
+    bad_file (error, "is not an ONNX file, or it is damaged");
+  return m;
 }
 
 QfModel *
 qf_onnx_read (GBytes *bytes, GError **error)
 {
-  gsize size;
-  const guint8 *data = g_bytes_get_data (bytes, &size);
   ProtobufCAllocator allocator;
   Budget budget;
-  Onnx__ModelProto *m;
+  Onnx__ModelProto *m = unpack (bytes, &budget, &allocator, error);
   QfModel *model;
 
-  budget_init (&budget, &allocator, size);
-  m = onnx__model_proto__unpack (&allocator, size, data);
   g_bytes_unref (bytes); /* weights are in memory once from now on */
-  if (!m) {
-    bad_file (error, "is not an ONNX file, or it is damaged");
+  if (!m)
     return NULL;
-  }
-  model = read_model (m, error);
+  model = read_model (m, FALSE, NULL, 0, error);
   onnx__model_proto__free_unpacked (m, &allocator);
+  return model;
+}
+
+QfModel *
+qf_onnx_read_any (GBytes *bytes, const QfBinding *bindings, int n_bindings,
+    GError **error)
+{
+  ProtobufCAllocator allocator;
+  Budget budget;
+  Onnx__ModelProto *m = unpack (bytes, &budget, &allocator, error);
+  QfModel *model = NULL;
+
+  if (m) {
+    model = read_model (m, TRUE, bindings, n_bindings, error);
+    onnx__model_proto__free_unpacked (m, &allocator);
+  }
+  if (model && model->dag)
+    model->file = g_bytes_ref (bytes);
+  g_bytes_unref (bytes);
   return model;
 }

@@ -433,6 +433,32 @@ check_unfused (const QfGraph *g, GError **error)
   return !fused;
 }
 
+/* A file that was read, with the metadata as it is now. */
+static GBytes *
+rewrite_metadata (const QfModel *model, GError **error)
+{
+  Writer w = { 0 };
+  gsize size;
+  const guint8 *data = g_bytes_get_data (model->file, &size);
+  Onnx__ModelProto *file = onnx__model_proto__unpack (NULL, size, data);
+  Onnx__ModelProto m;
+  GBytes *bytes;
+
+  if (!file) {
+    g_set_error (error, QF_ERROR, QF_ERROR_FAILED, "no memory for the model");
+    return NULL;
+  }
+  w.memory = g_ptr_array_new_with_free_func (g_free);
+  m = *file;
+  m.n_metadata_props = 0;
+  m.metadata_props = NULL;
+  write_metadata (&w, model, &m);
+  bytes = pack (&m, error);
+  g_ptr_array_unref (w.memory);
+  onnx__model_proto__free_unpacked (file, NULL);
+  return bytes;
+}
+
 GBytes *
 qf_onnx_write (const QfModel *model, GError **error)
 {
@@ -443,6 +469,8 @@ qf_onnx_write (const QfModel *model, GError **error)
   Onnx__OperatorSetIdProto *opsets[1] = { &opset };
   GBytes *bytes;
 
+  if (model->dag)
+    return rewrite_metadata (model, error);
   if (!check_unfused (model->graph, error))
     return NULL;
   w.memory = g_ptr_array_new_with_free_func (g_free);

@@ -2,19 +2,9 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include <glib.h>
+#include "base/dtype.h"
 
 G_BEGIN_DECLS
-
-typedef enum
-{
-  QF_F32,
-  QF_U8,
-  QF_I8,
-  QF_I32,
-  QF_I64,
-  QF_BOOL
-} QfDType;
 
 /** Order of the elements in memory. Constants and the graph's inputs are NCHW
  * as in ONNX; what an engine computes is NHWC (channels last). */
@@ -36,13 +26,6 @@ typedef struct
   int zero;    /**< QF_U8 only, 0 … 255 */
   void *data;  /**< n·c·h·w elements */
 } QfTensor;
-
-/** Bytes of one element. */
-static inline gsize
-qf_dtype_size (QfDType t)
-{
-  return t == QF_I64 ? 8 : t == QF_F32 || t == QF_I32 ? 4 : 1;
-}
 
 /** Index of element (@c, @y, @x) of image 0. */
 static inline gsize

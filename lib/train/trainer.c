@@ -111,11 +111,14 @@ prepare_graph (QfGraph *g, GError **error)
 static QfGraph *
 start_graph (const QfTrainOptions *o, QfModel *start, GError **error)
 {
-  g_autoptr (QfGraph) g = qf_graph_copy (start->graph);
+  const QfGraph *given = qf_model_graph (start, "be trained", error);
+  g_autoptr (QfGraph) g = given ? qf_graph_copy (given) : NULL;
   g_autofree char *planes = qf_planes_to_string (&o->planes);
   const char *has = qf_model_get (start, "qfuse.planes");
   int c, h, w;
 
+  if (!g)
+    return NULL;
   qf_model_input_shape (start, &c, &h, &w);
   if (c != o->planes.n || h != o->height || w != o->width
       || (has && !g_str_equal (has, planes))) {

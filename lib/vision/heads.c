@@ -49,35 +49,38 @@ find_head (const char *name, GError **error)
 /* The graph's outputs as tensors without data; NULL where one has no shape of
  * one image. Names stay the graph's. */
 static QfTensor *
-output_shapes (const QfGraph *graph, int *n, GError **error)
+output_shapes (const QfModel *model, int *n, GError **error)
 {
-  g_autofree QfTensor *shapes = g_new0 (QfTensor, graph->outputs->len + 1);
+  int count = qf_model_n_outputs (model);
+  g_autofree QfTensor *shapes = g_new0 (QfTensor, count + 1);
 
-  for (guint i = 0; i < graph->outputs->len; i++) {
-    const QfValue *v =
-        qf_graph_value (graph, g_array_index (graph->outputs, int, i));
-    gboolean good = v->rank >= 2 && v->rank <= 4;
+  for (int i = 0; i < count; i++) {
+    gint64 all[QF_MAX_RANK];
+    QfDType dtype;
+    int rank;
+    const char *name = qf_model_output (model, i, &dtype, &rank, all);
+    gboolean good = rank >= 2 && rank <= 4;
     int dims[4] = { 1, 1, 1, 1 };
 
-    for (int j = 0; good && j < v->rank; j++) {
-      good = v->dims[j] >= 1 && v->dims[j] <= QF_MAX_DIM;
-      dims[j] = (int) v->dims[j];
+    for (int j = 0; good && j < rank; j++) {
+      good = all[j] >= 1 && all[j] <= QF_MAX_DIM;
+      dims[j] = (int) all[j];
     }
     if (!good) {
       g_set_error (error, QF_ERROR, QF_ERROR_UNSUPPORTED,
           "output %s of the model has no known shape of 2 to 4 dimensions",
-          v->name);
+          name);
       return NULL;
     }
-    shapes[i] = (QfTensor){ .name = v->name,
-      .dtype = v->dtype,
+    shapes[i] = (QfTensor){ .name = name,
+      .dtype = dtype,
       .layout = QF_NCHW,
       .n = dims[0],
       .c = dims[1],
       .h = dims[2],
       .w = dims[3] };
   }
-  *n = (int) graph->outputs->len;
+  *n = count;
   return g_steal_pointer (&shapes);
 }
 
@@ -92,7 +95,7 @@ qf_decoder_new (const QfModel *model, GError **error)
 
   if (!head)
     return NULL;
-  shapes = output_shapes (model->graph, &n, error);
+  shapes = output_shapes (model, &n, error);
   if (!shapes)
     return NULL;
   state = head->open (model, shapes, n, error);
@@ -114,7 +117,7 @@ qf_head_recognise (QfModel *model, GError **error)
   g_autofree QfTensor *shapes = NULL;
   int n = 0;
 
-  shapes = output_shapes (model->graph, &n, error);
+  shapes = output_shapes (model, &n, error);
   if (!shapes)
     return NULL;
   for (guint i = 0; i < G_N_ELEMENTS (heads); i++)

@@ -275,6 +275,24 @@ file_load (File *f)
   return model;
 }
 
+/* Asserts that the planner cannot take the file and says @part; whether it is
+ * read as a graph of any operators is no matter. */
+static inline void
+file_unplanned (File *f, const char *part)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GBytes) bytes = file_end (f);
+  g_autoptr (QfModel) model = qf_onnx_read (g_bytes_ref (bytes), &error);
+  g_autoptr (QfModel) any = NULL;
+
+  g_assert_null (model);
+  g_assert_error (error, QF_ERROR, QF_ERROR_UNSUPPORTED);
+  if (!strstr (error->message, part))
+    g_error ("wanted '%s', got %s", part, error->message);
+  any = qf_model_load_bytes (bytes, "test.onnx", NULL);
+  g_assert_true (!any || any->dag);
+}
+
 /* Asserts that the file is refused with @code and a message that has @part. */
 static inline void
 file_refused (File *f, int code, const char *part)

@@ -1,0 +1,34 @@
+/* libqfuse: reading graphs of any operators, for lib/model/net_*.c only.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "model/dag.h"
+#include "model/onnx-private.h"
+
+G_BEGIN_DECLS
+
+typedef struct
+{
+  QfOnnxReader *file; /**< names, constants and order */
+  QfDag *dag;
+  GHashTable *numbers; /**< name → number + 1 */
+  GPtrArray *protos;   /**< of each node: const Onnx__NodeProto * */
+  const QfBinding *bindings;
+  int n_bindings;
+  gint64 fold_elements; /**< that may still be folded */
+  gint64 fold_work;     /**< operations that may still go into it */
+} QfDagReader;
+
+/** Reads the graph of any operators. NULL: @error is set. */
+QfDag *qf_dag_read (const Onnx__ModelProto *m, int opset,
+    const QfBinding *bindings, int n_bindings, QfGraph **graph, GError **error);
+
+/** Finds what can run as islands (dag_islands.c). Where everything can, returns
+ * it as one graph. */
+QfGraph *qf_dag_find_islands (QfDagReader *r);
+
+/** Infers the outputs of the node and folds them where all inputs are known
+ * (dag_infer.c). */
+gboolean qf_dag_infer (QfDagReader *r, QfDagNode *node, GError **error);
+
+G_END_DECLS

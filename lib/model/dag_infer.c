@@ -1,0 +1,87 @@
+/* libqfuse: shapes and constants of graphs of any operators.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "model/dag-private.h"
+
+#include <string.h>
+
+/* What a call costs, about, in operations. */
+static gint64
+work_of (QfCall *c)
+{
+  gint64 work = c->op->macs ? c->op->macs (c) : 0;
+  gboolean window = g_str_has_suffix (c->op->name, "Pool") ||
+      strcmp (c->op->name, "Resize") == 0;
+
+  for (int i = 0; i < c->n_in; i++)
+    work += c->in[i] ? qf_array_elements (c->in[i]) : 0;
+  for (int i = 0; i < c->n_out; i++)
+    work += c->out[i] ? qf_array_elements (c->out[i]) : 0;
+  return window ? work * 1024 : work;
+}
+
+static gboolean
+can_fold (QfDagReader *r, QfCall *c)
+{
+  gint64 elements = 0, work;
+
+  for (int i = 0; i < c->n_in; i++)
+    if (c->in[i] && !c->in[i]->data && strcmp (c->op->name, "Shape") != 0 &&
+        strcmp (c->op->name, "Size") != 0)
+      return FALSE;
+  for (int i = 0; i < c->n_out; i++)
+    elements += c->out[i] ? qf_array_elements (c->out[i]) : 0;
+  work = work_of (c);
+  if (strcmp (c->op->name, "Shape") == 0 || strcmp (c->op->name, "Size") == 0)
+    work = elements;
+  if (elements > r->fold_elements || work > r->fold_work)
+    return FALSE;
+  r->fold_elements -= elements;
+  r->fold_work -= work;
+  return TRUE;
+}
+
+static gboolean
+fold (QfCall *c, GError **error)
+{
+  g_autofree void *scratch = NULL;
+  gsize size = c->op->scratch ? c->op->scratch (c) : 0;
+
+  if (size && !(scratch = g_try_malloc (size)))
+    return FAIL (QF_ERROR_FAILED, "no memory to compute it");
+  for (int i = 0; i < c->n_out; i++)
+    if (c->out[i]) {
+      c->out[i]->data = g_try_malloc0 (MAX (qf_array_bytes (c->out[i]), 8));
+      if (!c->out[i]->data)
+        return FAIL (QF_ERROR_FAILED, "no memory for its result");
+    }
+  c->scratch = scratch;
+  c->op->run (c);
+  return TRUE;
+}
+
+gboolean
+qf_dag_infer (QfDagReader *r, QfDagNode *node, GError **error)
+{
+  const QfArray *in[QF_OP_MAX_IN];
+  QfArray *out[QF_OP_MAX_OUT];
+  g_autoptr (GError) err = NULL;
+  QfCall c;
+
+  qf_dag_call (r->dag, node, &c, in, out);
+  if (!qf_call_infer (&c, &err))
+    return qf_node_error (
+        error, err->code, node->name, node->op->name, "%s", err->message);
+  for (int i = 0; i < MIN (node->n_in, 64); i++)
+    if (c.used_bound >> i & 1) { /* from now on a constant */
+      QfArray *a = &qf_dag_value (r->dag, node->in[i])->a;
+
+      a->data = g_steal_pointer (&a->bound);
+    }
+  if (can_fold (r, &c) && !fold (&c, &err))
+    return qf_node_error (
+        error, err->code, node->name, node->op->name, "%s", err->message);
+  for (int i = 0; i < node->n_out; i++)
+    if (node->out[i] >= 0)
+      qf_dag_value (r->dag, node->out[i])->made = TRUE;
+  return TRUE;
+}
