@@ -11,6 +11,8 @@ build="gcc libc6-dev meson ninja-build pkgconf
   libjson-glib-dev"
 # tests: vector intrinsics in C, for kernels that this processor cannot run
 build="$build libsimde-dev"
+# tests: ONNX's node tests
+build="$build libonnx-testdata"
 # GstAnalyticsRelationMeta came with GStreamer 1.24. On Debian 12 this package has
 # nothing that we use and brings all of OpenCV.
 release=$(. /etc/os-release && echo "${VERSION_ID:-}")

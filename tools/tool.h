@@ -20,6 +20,7 @@ int cmd_bench (int argc, char **argv);
 int cmd_eval (int argc, char **argv);
 int cmd_info (int argc, char **argv);
 int cmd_new (int argc, char **argv);
+int cmd_run (int argc, char **argv);
 int cmd_train (int argc, char **argv);
 
 /** Prints one line "qfuse: …" to stderr. Returns TOOL_FAILED. */
