@@ -378,8 +378,13 @@ read_output (QfOnnxReader *r, const Onnx__ValueInfoProto *info, GError **error)
   QfValue *value;
 
   if (v < 0) {
-    g_set_error (error, QF_ERROR, QF_ERROR_FORMAT,
-        "output '%s' is made by no node", info->name ? info->name : "");
+    gboolean constant = info->name && qf_onnx_is_constant (r, info->name);
+
+    g_set_error (error, QF_ERROR,
+        constant ? QF_ERROR_UNSUPPORTED : QF_ERROR_FORMAT,
+        constant ? "output '%s' is a constant"
+                 : "output '%s' is made by no node",
+        info->name ? info->name : "");
     return FALSE;
   }
   for (guint i = 0; i < r->graph->outputs->len; i++)
