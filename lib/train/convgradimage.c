@@ -116,6 +116,18 @@ qf_conv_plan_scratch (const QfConvPlan *p)
   return dy_floats (p) + x_floats (p);
 }
 
+/* Output blocks whose weights are worked with at a time, by the taps that most
+ * input pixels meet. */
+static int
+plan_group (const QfConvPlan *p)
+{
+  const QfConvShape *s = p->s;
+  int taps = blocks_of (s->kernel_h, s->stride_h)
+      * blocks_of (s->kernel_w, s->stride_w);
+
+  return MAX (1, PANEL_TAPS / taps);
+}
+
 /* Output channel @o, input channel @i of the slice. */
 static float *
 packed_at (const QfConvBackward *bw, int slice, int tap, int o, int i)
@@ -320,59 +332,76 @@ find_taps (const Part *t, int iy, int phase, int b0, int b1, QfGradTap *taps)
   return n;
 }
 
-/* Input rows @i0 … @i1 − 1 from output blocks @b0 … @b1 − 1, for input block
- * @ib. @add: to what is there. */
-static void
-input_rows (const Part *t, int i0, int i1, int ib, int b0, int b1,
-    gboolean add, QfGradTap *taps)
+/* What all input rows of a call share: those that are complete with this band and
+ * ≡ @phase_h − pad_top (mod the stride), columns likewise. */
+typedef struct
 {
+  const Part *t;
+  int i0, i1, phase_h, phase_w;
+  int ib; /* input block */
+  QfGradTap *taps;
+} Rows;
+
+/* From output blocks @b0 … @b1 − 1, of @depth channels. */
+static void
+input_rows (const Rows *r, int b0, int b1, int depth)
+{
+  const Part *t = r->t;
   const QfConvBackward *bw = t->bw;
   const QfConvPlan *p = &bw->plan;
   const QfConvShape *s = p->s;
   const QfGradKernels *kern = bw->net->grad_kernels;
   ptrdiff_t step = (ptrdiff_t) s->stride_w * s->in_c;
-  int n = MIN (QF_GRAD_LANES, t->in_n - ib * QF_GRAD_LANES);
-  int depth = MIN (QF_GRAD_LANES, t->out_n - b0 * QF_GRAD_LANES);
-  const float *w = packed_at (bw, t->slice, 0, 0, ib * QF_GRAD_LANES);
+  int n = MIN (QF_GRAD_LANES, t->in_n - r->ib * QF_GRAD_LANES);
+  int x, m = phase_columns (s, r->phase_w, &x), add = b0 > 0 || bw->add;
+  const float *w = packed_at (bw, t->slice, 0, 0, r->ib * QF_GRAD_LANES);
+  int first = ((r->phase_h - s->pad_top - r->i0) % s->stride_h + s->stride_h)
+      % s->stride_h;
 
-  for (int iy = i0; iy < i1; iy++)
-    for (int phase = 0; phase < s->stride_w; phase++) {
-      int x, m = phase_columns (s, phase, &x);
-      int n_taps = find_taps (t, iy, phase, b0, b1, taps);
-      float *to = bw->x->grad
-          + (((gsize) t->image * s->in_h + iy) * s->in_w + x) * s->in_c
-          + (gsize) t->slice * p->in_c + ib * QF_GRAD_LANES;
+  for (int iy = r->i0 + first; iy < r->i1; iy += s->stride_h) {
+    int n_taps = find_taps (t, iy, r->phase_w, b0, b1, r->taps);
+    float *to = bw->x->grad
+        + (((gsize) t->image * s->in_h + iy) * s->in_w + x) * s->in_c
+        + (gsize) t->slice * p->in_c + r->ib * QF_GRAD_LANES;
 
-      if (p->depthwise)
-        kern->dwconv_dx_f32 (m, taps, n_taps, t->dy, w, to, step, n, add);
-      else
-        kern->conv_dx_f32 (m, taps, n_taps, depth, t->dy, w, to, step, n, add);
-    }
+    if (p->depthwise)
+      kern->dwconv_dx_f32 (m, r->taps, n_taps, t->dy, w, to, step, n, add);
+    else
+      kern->conv_dx_f32 (m, r->taps, n_taps, depth, t->dy, w, to, step, n,
+          add);
+  }
 }
 
-/* The input rows that are complete with this band. */
+/* As many output blocks at a time as keep the weights in the first-level
+ * cache; a last block of less channels goes by itself. */
+static void
+input_phase (const Rows *r)
+{
+  const QfConvPlan *p = &r->t->bw->plan;
+  int full = r->t->out_n / QF_GRAD_LANES;
+  int group = plan_group (p);
+
+  for (int b = 0; b < full; b += group)
+    input_rows (r, b, MIN (b + group, full), QF_GRAD_LANES);
+  if (full < p->out_blocks)
+    input_rows (r, full, full + 1, r->t->out_n - full * QF_GRAD_LANES);
+}
+
 static void
 input_products (const Part *t, QfGradTap *taps)
 {
   const QfConvPlan *p = &t->bw->plan;
   const QfConvShape *s = p->s;
-  int full = t->out_n / QF_GRAD_LANES, group = MAX (1, PANEL_TAPS / p->taps);
   int i0 = t->o0 * s->stride_h - s->pad_top;
   int i1 = t->o1 == s->out_h ? s->in_h : t->o1 * s->stride_h - s->pad_top;
+  Rows r = { .t = t, .taps = taps };
 
-  i0 = t->o0 == 0 ? 0 : CLAMP (i0, 0, s->in_h);
-  i1 = CLAMP (i1, 0, s->in_h);
-  for (int ib = 0; ib < p->in_blocks; ib++)
-    for (int b = 0; b < p->out_blocks; b += group) {
-      int b1 = MIN (b + group, p->out_blocks);
-
-      /* a last block of less channels goes by itself */
-      if (b < full)
-        b1 = MIN (b1, full);
-      input_rows (t, i0, i1, ib, b, b1, b > 0 || t->bw->add, taps);
-      if (b1 < MIN (b + group, p->out_blocks))
-        input_rows (t, i0, i1, ib, b1, b1 + 1, TRUE, taps);
-    }
+  r.i0 = t->o0 == 0 ? 0 : CLAMP (i0, 0, s->in_h);
+  r.i1 = CLAMP (i1, 0, s->in_h);
+  for (r.ib = 0; r.ib < p->in_blocks; r.ib++)
+    for (r.phase_h = 0; r.phase_h < s->stride_h; r.phase_h++)
+      for (r.phase_w = 0; r.phase_w < s->stride_w; r.phase_w++)
+        input_phase (&r);
 }
 
 void
@@ -383,7 +412,7 @@ qf_conv_grad_image (gpointer data, int image, int worker)
   const QfConvShape *s = p->s;
   Part t = { bw, image };
   g_autofree QfGradTap *taps
-      = g_new (QfGradTap, (gsize) p->taps * MAX (1, PANEL_TAPS / p->taps));
+      = g_new (QfGradTap, (gsize) p->taps * plan_group (p));
 
   t.dy = bw->net->scratch[worker];
   t.x = t.dy + dy_floats (p);
