@@ -201,6 +201,13 @@ ends_of (QfDagRun *r, const GArray *ends)
   return t;
 }
 
+/* Where the caller writes input @v, which may be a constant for its readers. */
+static void *
+input_data (const QfDagRun *r, int v)
+{
+  return r->arena + g_array_index (r->buffers, QfBuffer, r->buffer[v]).offset;
+}
+
 static gboolean
 place (QfDagRun *r, GError **error)
 {
@@ -220,7 +227,7 @@ place (QfDagRun *r, GError **error)
     return FALSE;
   }
   for (guint i = 0; i < r->dag->values->len; i++)
-    if (r->buffer[i] >= 0)
+    if (r->buffer[i] >= 0 && !r->arrays[i].data)
       r->arrays[i].data =
           r->arena + g_array_index (r->buffers, QfBuffer, r->buffer[i]).offset;
   for (guint i = 0; i < r->steps->len; i++) {
@@ -233,8 +240,8 @@ place (QfDagRun *r, GError **error)
   for (guint i = 0; i < r->dag->inputs->len; i++) {
     int v = g_array_index (r->dag->inputs, int, i);
 
-    if (r->buffer[v] >= 0) /* defined before anybody fills it */
-      memset (r->arrays[v].data, 0, qf_array_bytes (&r->arrays[v]));
+    /* defined before anybody fills it */
+    memset (input_data (r, v), 0, qf_array_bytes (&r->arrays[v]));
   }
   return TRUE;
 }
@@ -258,13 +265,9 @@ qf_dag_run_new (QfModel *model, int threads, GError **error)
   for (guint i = 0; i < dag->inputs->len; i++) { /* the caller's for good */
     int v = g_array_index (dag->inputs, int, i);
 
-    /* a constant by what was given: the caller may write, nobody reads */
-    if (r->arrays[v].data) {
-      r->buffer[v] = new_buffer (r, qf_array_bytes (&r->arrays[v]));
-      use_buffer (r, r->buffer[v], -1);
-    }
-    use_value (r, v, -1);
-    use_value (r, v, G_MAXINT);
+    r->buffer[v] = new_buffer (r, qf_array_bytes (&r->arrays[v]));
+    use_buffer (r, r->buffer[v], -1);
+    use_buffer (r, r->buffer[v], G_MAXINT);
   }
   if (!add_steps (r, threads, error))
     return NULL;
@@ -273,6 +276,8 @@ qf_dag_run_new (QfModel *model, int threads, GError **error)
   if (!place (r, error))
     return NULL;
   r->inputs = ends_of (r, dag->inputs);
+  for (guint i = 0; i < dag->inputs->len; i++)
+    r->inputs[i].data = input_data (r, g_array_index (dag->inputs, int, i));
   r->outputs = ends_of (r, dag->outputs);
   return g_steal_pointer (&r);
 }

@@ -15,8 +15,11 @@ typedef struct
   GPtrArray *protos;   /**< of each node: const Onnx__NodeProto * */
   const QfBinding *bindings;
   int n_bindings;
-  gint64 fold_elements; /**< that may still be folded */
-  gint64 fold_work;     /**< operations that may still go into it */
+  gboolean
+      bind_lists; /**< given values of at most one dimension are constant */
+  gboolean wants_constant; /**< what would have helped */
+  gint64 fold_elements;    /**< that may still be folded */
+  gint64 fold_work;        /**< operations that may still go into it */
 } QfDagReader;
 
 /** Reads the graph of any operators. NULL: @error is set. */

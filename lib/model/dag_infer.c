@@ -68,9 +68,11 @@ qf_dag_infer (QfDagReader *r, QfDagNode *node, GError **error)
   QfCall c;
 
   qf_dag_call (r->dag, node, &c, in, out);
-  if (!qf_call_infer (&c, &err))
+  if (!qf_call_infer (&c, &err)) {
+    r->wants_constant |= c.wants_constant;
     return qf_node_error (
         error, err->code, node->name, node->op->name, "%s", err->message);
+  }
   for (int i = 0; i < MIN (node->n_in, 64); i++)
     if (c.used_bound >> i & 1) { /* from now on a constant */
       QfArray *a = &qf_dag_value (r->dag, node->in[i])->a;

@@ -4,8 +4,9 @@
 
 #include <string.h>
 
-#define FOLD_ELEMENTS (G_GINT64_CONSTANT (1) << 22) /* beside the file's own   \
-                                                     */
+#define FOLD_ELEMENTS                                                          \
+  (G_GINT64_CONSTANT (1) << 22) /* beside the file's own                       \
+                                 */
 #define FOLD_WORK (G_GINT64_CONSTANT (1) << 26)
 
 /* ---- values ------------------------------------------------------------- */
@@ -130,6 +131,8 @@ read_input (QfDagReader *r, const Onnx__ValueInfoProto *info, GError **error)
   }
   if (b && b->data)
     a.bound = g_memdup2 (b->data, MAX (qf_array_bytes (&a), 1));
+  if (r->bind_lists && a.rank < 2)
+    a.data = g_steal_pointer (&a.bound);
   i = add_value (r, info->name);
   qf_dag_value (r->dag, i)->a = a;
   qf_dag_value (r->dag, i)->made = TRUE;
@@ -358,26 +361,47 @@ read_graph (QfDagReader *r, const Onnx__GraphProto *g, GError **error)
   return TRUE;
 }
 
+static QfDag *
+read_once (const Onnx__ModelProto *m, int opset, QfDagReader *r,
+    QfGraph **graph, GError **error)
+{
+  g_autoptr (QfDag) dag = qf_dag_new ();
+  QfOnnxReader file = { .opset = opset };
+  gboolean ok;
+
+  dag->opset = opset;
+  qf_onnx_reader_init (&file);
+  r->file = &file;
+  r->dag = dag;
+  r->numbers = g_hash_table_new (g_str_hash, g_str_equal);
+  r->protos = g_ptr_array_new ();
+  ok = read_graph (r, m->graph, error);
+  if (ok)
+    *graph = qf_dag_find_islands (r);
+  qf_onnx_reader_clear (&file);
+  g_hash_table_unref (r->numbers);
+  g_ptr_array_unref (r->protos);
+  return ok ? g_steal_pointer (&dag) : NULL;
+}
+
+/* An input becomes constant where an operator asks for its value. Where one
+ * asks for what is computed of inputs, all short ones do. */
 QfDag *
 qf_dag_read (const Onnx__ModelProto *m, int opset, const QfBinding *bindings,
     int n_bindings, QfGraph **graph, GError **error)
 {
-  g_autoptr (QfDag) dag = qf_dag_new ();
-  QfOnnxReader file = { .opset = opset };
-  QfDagReader r = { &file, dag, .bindings = bindings,
-    .n_bindings = n_bindings };
-  gboolean ok;
+  QfDagReader r = { .bindings = bindings, .n_bindings = n_bindings };
+  g_autoptr (GError) first = NULL;
+  QfDag *dag;
 
   *graph = NULL;
-  dag->opset = opset;
-  qf_onnx_reader_init (&file);
-  r.numbers = g_hash_table_new (g_str_hash, g_str_equal);
-  r.protos = g_ptr_array_new ();
-  ok = read_graph (&r, m->graph, error);
-  if (ok)
-    *graph = qf_dag_find_islands (&r);
-  qf_onnx_reader_clear (&file);
-  g_hash_table_unref (r.numbers);
-  g_ptr_array_unref (r.protos);
-  return ok ? g_steal_pointer (&dag) : NULL;
+  dag = read_once (m, opset, &r, graph, &first);
+  if (!dag && r.wants_constant && n_bindings > 0) {
+    r.bind_lists = TRUE;
+    g_clear_error (&first);
+    dag = read_once (m, opset, &r, graph, &first);
+  }
+  if (!dag)
+    g_propagate_error (error, g_steal_pointer (&first));
+  return dag;
 }

@@ -8,7 +8,7 @@
 G_BEGIN_DECLS
 
 #define QF_ONNX_MIN_OPSET 9
-#define QF_ONNX_MAX_OPSET 26
+#define QF_ONNX_MAX_OPSET 28
 #define QF_ONNX_OPSET 13 /* written, where nothing needs a later one */
 #define QF_ONNX_IR 7     /* written: the first that has opset 13 */
 

@@ -81,6 +81,7 @@ qf_call_constant (QfCall *c, int i, GError **error)
     c->used_bound |= G_GUINT64_CONSTANT (1) << i;
     return a->bound;
   }
+  c->wants_constant = TRUE;
   (void) QF_UNSUPPORTED (
       "its input %d decides the shape and has to be constant", i + 1);
   return NULL;

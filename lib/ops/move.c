@@ -339,10 +339,16 @@ qf_run_space_to_depth (QfCall *c)
 {
   const QfArray *x = c->in[0], *y = c->out[0];
   gint64 b = qf_call_int (c, "blocksize", 1), w = x->dims[3];
-  gint64 dims[6] = { x->dims[0], b, b, x->dims[1], y->dims[2], y->dims[3] };
+  gboolean crd = strcmp (qf_call_text (c, "mode", "DCR"), "CRD") == 0;
   gint64 plane = x->dims[2] * w, to[6];
+  /* image, block row, block column, channel, row, column */
+  gint64 dims[6] = { x->dims[0], b, b, x->dims[1], y->dims[2], y->dims[3] };
   gint64 from[6] = { x->dims[1] * plane, w, 1, plane, b * w, b };
 
+  if (crd) { /* the channel before the blocks */
+    memcpy (dims + 1, (gint64[]){ x->dims[1], b, b }, 3 * sizeof *dims);
+    memcpy (from + 1, (gint64[]){ plane, w, 1 }, 3 * sizeof *from);
+  }
   qf_strides (6, dims, to);
   qf_copy (y->data, to, x->data, from, dims, 6, qf_dtype_size (x->dtype));
 }

@@ -78,8 +78,9 @@ typedef struct
   QfArray **out;      /**< NULL: not wanted */
   void *scratch;      /**< of op->scratch() bytes, 64-byte aligned */
   /* While shapes are inferred: */
-  guint64 used_bound;     /**< inputs whose bound value decided a shape */
-  const char *wrong_attr; /**< an attribute of another type, or NULL */
+  guint64 used_bound;      /**< inputs whose bound value decided a shape */
+  gboolean wants_constant; /**< an input had to be constant and was not */
+  const char *wrong_attr;  /**< an attribute of another type, or NULL */
 } QfCall;
 
 struct _QfOperator

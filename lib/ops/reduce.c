@@ -44,14 +44,20 @@ set_reduced (QfCall *c, unsigned axes, QfDType dtype, GError **error)
 }
 
 gboolean
-qf_infer_reduce (QfCall *c, GError **error)
+qf_infer_reduce_any (QfCall *c, GError **error)
 {
   unsigned axes;
 
-  if (c->in[0]->dtype == QF_BOOL)
-    return QF_UNSUPPORTED ("the type of its input is not supported");
   return read_axes (c, &axes, error) &&
       set_reduced (c, axes, c->in[0]->dtype, error);
+}
+
+gboolean
+qf_infer_reduce (QfCall *c, GError **error)
+{
+  if (c->in[0]->dtype == QF_BOOL)
+    return QF_UNSUPPORTED ("the type of its input is not supported");
+  return qf_infer_reduce_any (c, error);
 }
 
 gboolean
@@ -191,6 +197,9 @@ store (QfArray *y, gint64 i, double v)
       break;
     case QF_I8:
       ((gint8 *) y->data)[i] = (gint8) whole (v, -128, 127);
+      break;
+    case QF_BOOL:
+      ((guint8 *) y->data)[i] = v > 0;
       break;
     default:
       ((guint8 *) y->data)[i] = (guint8) whole (v, 0, 255);

@@ -279,7 +279,7 @@ taps_of (
   for (gint64 i = first; (double) i < x + reach && t->n < MAX_TAPS; i++) {
     double w = kernel (style, (x - (double) i) * shrink);
 
-    if ((style->exclude || style->antialias) && (i < 0 || i >= in))
+    if (style->exclude && (i < 0 || i >= in))
       continue;
     t->index[t->n] = CLAMP (i, 0, in - 1);
     t->weight[t->n++] = (float) w;

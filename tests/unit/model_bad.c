@@ -306,9 +306,9 @@ test_unknown_operator (void)
   file_refused (&f, QF_ERROR_UNSUPPORTED,
       "node 'other' is of operator com.microsoft.QLinearConcat");
   f = file_simple (8);
-  file_refused (&f, QF_ERROR_UNSUPPORTED, "opset 8; 9 to 26");
-  f = file_simple (27);
-  file_refused (&f, QF_ERROR_UNSUPPORTED, "opset 27; 9 to 26");
+  file_refused (&f, QF_ERROR_UNSUPPORTED, "opset 8; 9 to 28");
+  f = file_simple (29);
+  file_refused (&f, QF_ERROR_UNSUPPORTED, "opset 29; 9 to 28");
 }
 
 /* @op "DequantizeLinear" of int8 weights or "QuantizeLinear" of x. */
