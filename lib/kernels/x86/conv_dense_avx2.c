@@ -92,7 +92,7 @@ block (const Piece *e, const int16_t *w, int o)
   int left = s->out_c - o, wide = qf_tile_width (s->out_c, o) == QF_TILE_Y;
   float mult[QF_TILE_Y] = { 0 };
   int32_t start[QF_TILE_Y] = { 0 };
-  int row = e->p / s->out_w, column = e->p % s->out_w;
+  int row = e->p / s->out_w, column = e->p % s->out_w, first = 0;
   QfTileOut t = { &e->out, e->codes, mult, start, 0, (size_t) s->out_c, 0,
     left < QF_TILE_Y ? left : QF_TILE_Y };
 
@@ -100,7 +100,16 @@ block (const Piece *e, const int16_t *w, int o)
     mult[i] = e->out.r->mult[o + i];
     start[i] = e->out.r->bias ? e->out.r->bias[o + i] : 0;
   }
-  for (int p = 0; p < e->n; p += QF_TILE_X) {
+  if (t.channels == QF_TILE_Y && e->l->row == (size_t) s->out_w * e->l->pixel) {
+    /* windows are as far apart where a row ends: 1x1, or none overlap */
+    first = e->n / QF_TILE_X * QF_TILE_X;
+    t.at = (size_t) e->p * s->out_c + (size_t) o;
+    qf_tile_line_avx2 (e->columns + (size_t) e->p * e->l->pixel, e->l->pixel, 1,
+        0, w, pairs, first / QF_TILE_X, &t);
+    row = (e->p + first) / s->out_w;
+    column = (e->p + first) % s->out_w;
+  }
+  for (int p = first; p < e->n; p += QF_TILE_X) {
     const int16_t *x[QF_TILE_X];
 
     t.n = e->n - p < QF_TILE_X ? e->n - p : QF_TILE_X;

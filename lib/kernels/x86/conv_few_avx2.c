@@ -119,6 +119,7 @@ block (const QfConvShape *s, const int16_t *rows, const int16_t *w, int o,
     const QfConvOut *out, const QfCodesAvx2 *codes, size_t at)
 {
   int left = s->out_c - o, wide = qf_tile_width (s->out_c, o) == QF_TILE_Y;
+  int tiles = 0;
   size_t pixel = (size_t) s->stride_w * s->in_c;
   float mult[QF_TILE_Y] = { 0 };
   int32_t start[QF_TILE_Y] = { 0 };
@@ -129,7 +130,13 @@ block (const QfConvShape *s, const int16_t *rows, const int16_t *w, int o,
     mult[i] = out->r->mult[o + i];
     start[i] = out->r->bias ? out->r->bias[o + i] : 0;
   }
-  for (int p = 0; p < s->out_w; p += QF_TILE_X) {
+  if (t.channels == QF_TILE_Y) {
+    tiles = s->out_w / QF_TILE_X;
+    qf_tile_line_avx2 (
+        rows, pixel, s->kernel_h, row_of (s), w, pairs_of (s), tiles, &t);
+    t.at += (size_t) tiles * QF_TILE_X * t.step;
+  }
+  for (int p = tiles * QF_TILE_X; p < s->out_w; p += QF_TILE_X) {
     const int16_t *x[QF_TILE_X];
 
     t.n = s->out_w - p < QF_TILE_X ? s->out_w - p : QF_TILE_X;

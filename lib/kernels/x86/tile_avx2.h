@@ -148,3 +148,8 @@ qf_tile_store (const QfTileOut *t, const QfSumsAvx2 *sums)
  * the time goes has a function of its own, with constants and all registers. */
 void qf_tile_run_avx2 (const int16_t *const *x, int runs, size_t step,
     const int16_t *w, size_t pairs, int wide, const QfTileOut *t);
+
+/* @tiles tiles of 6 windows, @pixel elements from each to the next, times 16
+ * channels; t->n does not count. As above otherwise. */
+void qf_tile_line_avx2 (const int16_t *x, size_t pixel, int runs, size_t step,
+    const int16_t *w, size_t pairs, int tiles, const QfTileOut *t);
