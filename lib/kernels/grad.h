@@ -58,6 +58,21 @@ typedef struct
   void (*dwconv_dw_f32) (int m, const ptrdiff_t *off, const float *a,
                          const QfGradArea *area, const float *b, float *c);
 
+  /* Winograd's F(2x2, 3x3) backwards, (T10): tiles stand 2 pixels apart in a row;
+   * t[i·plane + tile·16 + j], i = 4·row + column of the 4x4 transform. */
+
+  /** t = A dy Aᵀ of @tiles tiles of 2x2 pixels. */
+  void (*wino_dy_f32) (const float *dy, ptrdiff_t row, int tiles, float *t,
+                       ptrdiff_t plane);
+
+  /** t = Bᵀ x B of @tiles tiles of 4x4 pixels. */
+  void (*wino_x_f32) (const float *x, ptrdiff_t row, int tiles, float *t,
+                      ptrdiff_t plane);
+
+  /** dx += B t Bᵀ, 4x4 pixels a tile, tile by tile. */
+  void (*wino_dx_f32) (const float *t, ptrdiff_t plane, int tiles, float *dx,
+                       ptrdiff_t row);
+
   /** y[p·block + i] = x[p·step + i] − zero for @pixels and i < @n ≤ @block. */
   void (*offset_u8_f32) (const uint8_t *x, ptrdiff_t step, int zero, float *y,
                          int block, int pixels, int n);

@@ -12,6 +12,7 @@ typedef struct
 {
   const QfConvShape *s;
   gboolean depthwise;
+  gboolean wino; /* convgradwino.c does it */
   int slices, in_c, out_c; /* channels of a slice; the last may have less */
   int taps, k;             /* of the window; weights of an output channel */
   int out_blocks, in_blocks;
@@ -22,7 +23,9 @@ typedef struct
   int left, dy_w;        /* zero columns before the first; all columns */
   int x_w, x_rows;
   ptrdiff_t dy_row, dy_plane, x_row, x_plane; /* elements */
-  gsize packed;  /* floats of the packed weights … */
+  int tiles_h, tiles_w; /* of 2x2 pixels, with wino; band counts their rows */
+  gsize scratch; /* floats that one worker needs, … */
+  gsize packed;  /* … floats of the packed weights … */
   gsize weights; /* … and of an image's weight gradient */
 } QfConvPlan;
 
@@ -43,10 +46,10 @@ typedef struct
   gboolean want_input, add; /* input gradient: wanted, added to */
 } QfConvBackward;
 
-void qf_conv_plan (QfConvPlan *p, const QfConvShape *s);
+/** What convgradwino.c needs of the plan, where it does the shape. */
+void qf_conv_wino_plan (QfConvPlan *p);
 
-/** Floats of scratch for qf_conv_grad_image. */
-gsize qf_conv_plan_scratch (const QfConvPlan *p);
+void qf_conv_plan (QfConvPlan *p, const QfConvShape *s);
 
 /** Channels of slice @slice, of @all in a full one. */
 static inline int
@@ -60,3 +63,22 @@ void qf_conv_pack_backward (QfConvBackward *bw);
 
 /** A task: weight and input gradients of one image. */
 void qf_conv_grad_image (gpointer data, int image, int worker);
+
+/** Output gradient of row @oy, zeros where there is none, of output block
+ * @block: [out_w][16]. */
+void qf_conv_dy_row (const QfConvBackward *bw, int image, int slice, int block,
+    int oy, float *to);
+
+/** Input row @iy, less its zero point, zeros where there is none, of input block
+ * @block: [pad_left + in_w][x_block]. What is beside the image is not
+ * written. */
+void qf_conv_x_row (const QfConvBackward *bw, int image, int slice, int block,
+    int iy, float *row);
+
+/* convgradwino.c */
+void qf_conv_wino_pack (QfConvBackward *bw);
+void qf_conv_wino_image (gpointer data, int image, int worker);
+/** 3x3 gradients from the sum @m of one input channel's transforms, [16] at
+ * @step floats: [9][16]. */
+void qf_conv_wino_weights (float m[16][QF_GRAD_LANES],
+    float dw[9][QF_GRAD_LANES]);

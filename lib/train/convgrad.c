@@ -129,35 +129,67 @@ typedef struct
   int images;
 } Merge;
 
-/* A task: one block of output channels; images in their order. */
+/* One row of all images' weight gradients, in their order. */
+static void
+sum_row (const Merge *m, gsize row, float sum[QF_GRAD_LANES])
+{
+  const float *from = m->bw->weight_grads + row * QF_GRAD_LANES;
+
+  memcpy (sum, from, sizeof (float) * QF_GRAD_LANES);
+  for (int i = 1; i < m->images; i++) {
+    from += m->bw->plan.weights;
+    for (int j = 0; j < QF_GRAD_LANES; j++)
+      sum[j] += from[j];
+  }
+}
+
+/* One block's rows, to the weights' order. */
+static void
+merge_direct (const Merge *m, int block, int n, float scale, float *to)
+{
+  int k = m->bw->plan.k;
+
+  for (int r = 0; r < k; r++) {
+    float sum[QF_GRAD_LANES];
+
+    sum_row (m, (gsize) block * k + r, sum);
+    for (int j = 0; j < n; j++)
+      to[(gsize) j * k + r] = scale * sum[j];
+  }
+}
+
+static void
+merge_wino (const Merge *m, int block, int n, float scale, float *to)
+{
+  const QfConvPlan *p = &m->bw->plan;
+
+  for (int c = 0; c < p->in_c; c++) {
+    float t[16][QF_GRAD_LANES], dw[9][QF_GRAD_LANES];
+
+    for (int i = 0; i < 16; i++)
+      sum_row (m, ((gsize) i * p->out_blocks + block) * p->in_c + c, t[i]);
+    qf_conv_wino_weights (t, dw);
+    for (int tap = 0; tap < 9; tap++)
+      for (int j = 0; j < n; j++)
+        to[(gsize) j * p->k + tap * p->in_c + c] = scale * dw[tap][j];
+  }
+}
+
+/* A task: one block of output channels. */
 static void
 merge_block (gpointer data, int block, int worker)
 {
   const Merge *m = data;
   const QfConvBackward *bw = m->bw;
   const QfConvPlan *p = &bw->plan;
-  float scale = bw->net->quantize ? bw->x->scale : 1.0f;
   int slice = block / p->out_blocks;
   int first = block % p->out_blocks * QF_GRAD_LANES;
   int n = MIN (QF_GRAD_LANES,
       qf_conv_plan_channels (p, slice, p->out_c) - first);
-  float *to = bw->l->conv->weight_grad
-      + ((gsize) slice * p->out_c + first) * p->k;
 
-  for (int r = 0; r < p->k; r++) {
-    const float *from = bw->weight_grads
-        + ((gsize) block * p->k + r) * QF_GRAD_LANES;
-    float sum[QF_GRAD_LANES];
-
-    memcpy (sum, from, sizeof sum);
-    for (int i = 1; i < m->images; i++) {
-      from += p->weights;
-      for (int j = 0; j < QF_GRAD_LANES; j++)
-        sum[j] += from[j];
-    }
-    for (int j = 0; j < n; j++)
-      to[(gsize) j * p->k + r] = scale * sum[j];
-  }
+  (p->wino ? merge_wino : merge_direct) (m, block, n,
+      bw->net->quantize ? bw->x->scale : 1.0f,
+      bw->l->conv->weight_grad + ((gsize) slice * p->out_c + first) * p->k);
 }
 
 void
@@ -194,7 +226,8 @@ qf_conv_backward (QfNet *net, QfLayer *l, int n)
   set_xhat (&bw);
   qf_pool_run (net->pool, sum_image, &bw, n);
   finish_sums (&bw, n);
-  qf_pool_run (net->pool, qf_conv_grad_image, &bw, n);
+  qf_pool_run (net->pool,
+      bw.plan.wino ? qf_conv_wino_image : qf_conv_grad_image, &bw, n);
   qf_pool_run (net->pool, merge_block, &merge, blocks);
   bw.x->grad_live = TRUE;
 }

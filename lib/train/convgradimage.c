@@ -57,6 +57,18 @@ plan_columns (QfConvPlan *p)
   p->dy_w = left + s->out_w + right;
 }
 
+static gsize
+dy_floats (const QfConvPlan *p)
+{
+  return (gsize) p->out_blocks * p->dy_plane;
+}
+
+static gsize
+x_floats (const QfConvPlan *p)
+{
+  return (gsize) p->x_blocks * p->x_plane;
+}
+
 void
 qf_conv_plan (QfConvPlan *p, const QfConvShape *s)
 {
@@ -96,24 +108,8 @@ qf_conv_plan (QfConvPlan *p, const QfConvShape *s)
   p->packed = (gsize) p->slices * p->in_blocks * p->out_blocks * p->taps
       * QF_GRAD_LANES * (p->depthwise ? 1 : QF_GRAD_LANES);
   p->weights = (gsize) p->slices * p->out_blocks * p->k * QF_GRAD_LANES;
-}
-
-static gsize
-dy_floats (const QfConvPlan *p)
-{
-  return (gsize) p->out_blocks * p->dy_plane;
-}
-
-static gsize
-x_floats (const QfConvPlan *p)
-{
-  return (gsize) p->x_blocks * p->x_plane;
-}
-
-gsize
-qf_conv_plan_scratch (const QfConvPlan *p)
-{
-  return dy_floats (p) + x_floats (p);
+  p->scratch = dy_floats (p) + x_floats (p);
+  qf_conv_wino_plan (p);
 }
 
 /* Output blocks whose weights are worked with at a time, by the taps that most
@@ -165,6 +161,10 @@ qf_conv_pack_backward (QfConvBackward *bw)
   const QfConvShape *s = p->s;
   int inner = p->k / p->taps;
 
+  if (p->wino) {
+    qf_conv_wino_pack (bw);
+    return;
+  }
   for (int r = 0; r < p->k; r++) {
     int tap = r / inner, i = r % inner;
 
@@ -204,47 +204,43 @@ dy_real (const QfConvBackward *bw, gsize at, const float *k, float *dy,
     }
 }
 
-static void
-make_dy (const Part *t)
+void
+qf_conv_dy_row (const QfConvBackward *bw, int image, int slice, int block,
+    int oy, float *to)
 {
-  const QfConvBackward *bw = t->bw;
   const QfConvPlan *p = &bw->plan;
   const QfConvShape *s = p->s;
+  int first = block * QF_GRAD_LANES;
+  int n = MIN (QF_GRAD_LANES,
+      qf_conv_plan_channels (p, slice, p->out_c) - first);
+  gsize at = ((gsize) image * s->out_h + oy) * s->out_w * s->out_c
+      + (gsize) slice * p->out_c + first;
+  const float *k = bw->dy_k
+      + ((gsize) slice * p->out_blocks + block) * 3 * QF_GRAD_LANES;
 
-  for (int b = 0; b < p->out_blocks; b++) {
-    int first = b * QF_GRAD_LANES, n = MIN (QF_GRAD_LANES, t->out_n - first);
-    const float *k = bw->dy_k
-        + ((gsize) t->slice * p->out_blocks + b) * 3 * QF_GRAD_LANES;
-
-    for (int oy = t->o0; oy < t->o1; oy++) {
-      gsize at = ((gsize) t->image * s->out_h + oy) * s->out_w * s->out_c
-          + (gsize) t->slice * p->out_c + first;
-      float *to = t->dy + b * p->dy_plane
-          + (p->halo + oy - t->o0) * p->dy_row + p->left * QF_GRAD_LANES;
-
-      if (bw->net->quantize)
-        bw->net->grad_kernels->bn_dy_s32 (bw->y->codes + at, bw->lo, bw->hi,
-            bw->y->grad + at, bw->l->conv->acc + at, s->out_c, k, to,
-            s->out_w, n);
-      else
-        dy_real (bw, at, k, to, s->out_w, n);
-    }
-  }
+  if (oy >= s->out_h)
+    memset (to, 0, sizeof (float) * s->out_w * QF_GRAD_LANES);
+  else if (bw->net->quantize)
+    bw->net->grad_kernels->bn_dy_s32 (bw->y->codes + at, bw->lo, bw->hi,
+        bw->y->grad + at, bw->l->conv->acc + at, s->out_c, k, to, s->out_w, n);
+  else
+    dy_real (bw, at, k, to, s->out_w, n);
 }
 
-/* One row of one block; columns beside the image are zero from the start. */
-static void
-make_x_row (const Part *t, int iy, int first, int n, float *row)
+void
+qf_conv_x_row (const QfConvBackward *bw, int image, int slice, int block,
+    int iy, float *row)
 {
-  const QfConvBackward *bw = t->bw;
   const QfConvPlan *p = &bw->plan;
   const QfConvShape *s = p->s;
-  gsize at = ((gsize) t->image * s->in_h + iy) * s->in_w * s->in_c
-      + (gsize) t->slice * p->in_c + first;
+  int first = block * p->x_block;
+  int n = MIN (p->x_block, qf_conv_plan_channels (p, slice, p->in_c) - first);
+  gsize at = ((gsize) image * s->in_h + iy) * s->in_w * s->in_c
+      + (gsize) slice * p->in_c + first;
   float *to = row + s->pad_left * p->x_block;
 
   if (iy < 0 || iy >= s->in_h) {
-    memset (row, 0, sizeof (float) * p->x_row);
+    memset (to, 0, sizeof (float) * s->in_w * p->x_block);
     return;
   }
   if (bw->net->quantize) {
@@ -258,6 +254,18 @@ make_x_row (const Part *t, int iy, int first, int n, float *row)
 }
 
 static void
+make_dy (const Part *t)
+{
+  const QfConvPlan *p = &t->bw->plan;
+
+  for (int b = 0; b < p->out_blocks; b++)
+    for (int oy = t->o0; oy < t->o1; oy++)
+      qf_conv_dy_row (t->bw, t->image, t->slice, b, oy,
+          t->dy + b * p->dy_plane + (p->halo + oy - t->o0) * p->dy_row
+              + p->left * QF_GRAD_LANES);
+}
+
+static void
 make_x (const Part *t)
 {
   const QfConvPlan *p = &t->bw->plan;
@@ -265,13 +273,11 @@ make_x (const Part *t)
   int rows = (t->o1 - t->o0 - 1) * s->stride_h
       + (s->kernel_h - 1) * s->dilation_h + 1;
 
-  for (int b = 0; b < p->x_blocks; b++) {
-    int first = b * p->x_block, n = MIN (p->x_block, t->in_n - first);
-
+  for (int b = 0; b < p->x_blocks; b++)
     for (int r = 0; r < rows; r++)
-      make_x_row (t, t->o0 * s->stride_h - s->pad_top + r, first, n,
+      qf_conv_x_row (t->bw, t->image, t->slice, b,
+          t->o0 * s->stride_h - s->pad_top + r,
           t->x + b * p->x_plane + r * p->x_row);
-  }
 }
 
 static void
@@ -416,7 +422,7 @@ qf_conv_grad_image (gpointer data, int image, int worker)
 
   t.dy = bw->net->scratch[worker];
   t.x = t.dy + dy_floats (p);
-  memset (t.dy, 0, sizeof (float) * qf_conv_plan_scratch (p));
+  memset (t.dy, 0, sizeof (float) * p->scratch);
   memset (bw->weight_grads + (gsize) image * p->weights, 0,
       sizeof (float) * p->weights);
   for (t.slice = 0; t.slice < p->slices; t.slice++) {

@@ -61,7 +61,7 @@ conv_scratch (const QfNet *net, const QfConvLayer *cv)
   QfConvPlan plan; /* of the backward pass */
 
   qf_conv_plan (&plan, s);
-  return MAX (MAX (qf_conv_plan_scratch (&plan), sums), fwd);
+  return MAX (MAX (plan.scratch, sums), fwd);
 }
 
 static void

@@ -253,6 +253,64 @@ check_dw (const QfGradKernels *kern, QfRng *rng, gboolean depthwise)
   }
 }
 
+/* (T10)'s matrices. */
+static const float mat_a[4][2] = { { 1, 0 }, { 1, 1 }, { 1, -1 }, { 0, -1 } };
+static const float mat_bt[4][4] = { { 1, 0, -1, 0 }, { 0, 1, 1, 0 },
+  { 0, -1, 1, 0 }, { 0, 1, 0, -1 } };
+
+/* Entry (@i, @j) of M x Mᵀ, M [4][@n] (or its transpose), x at @row, 16 apart. */
+static float
+sandwich (const float *m, int n, gboolean turned, int i, int j, const float *x,
+    ptrdiff_t row, ptrdiff_t column)
+{
+  float sum = 0;
+
+#define M(r, c) (turned ? m[(c) * 4 + (r)] : m[(r) * n + (c)])
+  for (int r = 0; r < n; r++)
+    for (int c = 0; c < n; c++)
+      sum += M (i, r) * M (j, c) * x[r * row + c * column];
+  return sum;
+}
+
+/* Whole numbers, so that no order of sums matters here: bytes of real data are
+ * compared among the tiers by unit-train-backward. */
+static void
+check_wino (const QfGradKernels *kern, QfRng *rng)
+{
+  enum { L = QF_GRAD_LANES };
+
+  for (int round = 0; round < 50; round++) {
+    int tiles = 1 + (int) qf_rng_below (rng, 9), columns = 2 * tiles + 2;
+    ptrdiff_t plane = tiles * L + 8, row = columns * L + 8;
+    gsize n = 16 * plane, pixels = 4 * row;
+    g_autofree float *x = random_floats (rng, pixels);
+    g_autofree float *t = random_floats (rng, n), *got = NULL;
+    g_autofree float *want = g_memdup2 (t, sizeof (float) * n);
+
+    for (gsize i = 0; i < pixels; i++)
+      x[i] = rintf (x[i] * 1000);
+    for (int k = 0; k < 2; k++) {
+      for (int i = 0; i < 16; i++)
+        for (int p = 0; p < tiles * L; p++)
+          want[i * plane + p] = sandwich (k ? mat_bt[0] : mat_a[0], k ? 4 : 2,
+              FALSE, i / 4, i % 4, x + p / L * 2 * L + p % L, row, L);
+      if (k)
+        kern->wino_x_f32 (x, row, tiles, t, plane);
+      else
+        kern->wino_dy_f32 (x, row, tiles, t, plane);
+      for (gsize i = 0; i < n; i++)
+        g_assert_true (t[i] == want[i]);
+    }
+    got = g_memdup2 (x, sizeof (float) * pixels);
+    for (int p = 0; p < tiles * L; p++)
+      for (int i = 0; i < 16; i++)
+        x[i / 4 * row + (p / L * 2 + i % 4) * L + p % L] += sandwich (
+            mat_bt[0], 4, TRUE, i / 4, i % 4, t + p, 4 * plane, plane);
+    kern->wino_dx_f32 (t, plane, tiles, got, row);
+    g_assert_cmpmem (got, sizeof (float) * pixels, x, sizeof (float) * pixels);
+  }
+}
+
 static void
 test_tier (gconstpointer data)
 {
@@ -267,6 +325,7 @@ test_tier (gconstpointer data)
   check_stats (kern, &rng);
   check_batch_norm (kern, &rng);
   check_offset (kern, &rng);
+  check_wino (kern, &rng);
   for (int depthwise = 0; depthwise < 2; depthwise++) {
     check_dx (kern, &rng, depthwise);
     check_dw (kern, &rng, depthwise);

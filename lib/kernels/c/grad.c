@@ -1,6 +1,6 @@
 /* libqfuse: training's float32 kernels in plain C, compiled once a tier.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "kernels/grad.h"
+#include "kernels/c/grad_wino.h"
 #include "kernels/tier.h"
 
 #include <math.h>
@@ -303,6 +303,9 @@ const QfGradKernels QF_T (grad_kernels) = {
   .conv_dw_f32 = conv_dw_f32,
   .dwconv_dx_f32 = dwconv_dx_f32,
   .dwconv_dw_f32 = dwconv_dw_f32,
+  .wino_dy_f32 = QF_T (wino_dy_f32),
+  .wino_x_f32 = QF_T (wino_x_f32),
+  .wino_dx_f32 = QF_T (wino_dx_f32),
   .offset_u8_f32 = offset_u8_f32,
   .bn_dy_s32 = bn_dy_s32,
   .bn_sums_s32 = bn_sums_s32,
