@@ -11,6 +11,7 @@
 enum
 {
   HEAD = 64,              /* bytes: 1 where qf_point_pack() succeeded */
+  LINE = 64,              /* bytes of the cache */
   INPUT_BYTES = 64 * 1024 /* of input that all blocks read, one by one */
 };
 
@@ -80,6 +81,8 @@ typedef struct
   int row0, in_order;         /* output pixel p reads input pixel p */
   const uint8_t *const *list; /* where output pixel p's input is, or NULL */
   int o, channels;            /* those that are real */
+  const uint8_t *ahead; /* the next block's weights; NULL: there are none */
+  size_t bytes;         /* of weights */
   int32_t start[QF_POINT_Y];
   float mult[QF_POINT_Y];
 } Block;
@@ -307,10 +310,14 @@ tiles (const Block *e, int p, int p1)
 {
   const uint8_t *x[QF_POINT_X];
   uint8_t *rows = e->rows, *next = rows + QF_POINT_X * e->pitch;
+  uintptr_t ahead = (uintptr_t) e->ahead;
+  size_t share = 0; /* of the next weights, about as many, fetched beside */
   Sums sums;
 
   if (p + QF_POINT_X > p1)
     return p;
+  if (ahead)
+    share = e->bytes / (size_t) ((p1 - p) / QF_POINT_X) + 1;
   find (e, p, QF_POINT_X, x);
   permute (e, x, QF_POINT_X, 0, rows);
   for (; p + QF_POINT_X <= p1; p += QF_POINT_X) {
@@ -322,6 +329,9 @@ tiles (const Block *e, int p, int p1)
     store (e, QF_POINT_X, (size_t) p * e->s->out_c + (size_t) e->o, &sums);
     rows = next;
     next = t;
+    for (size_t i = 0; i < share; i += LINE)
+      _mm_prefetch ((const char *) (ahead + i), _MM_HINT_T1);
+    ahead += share;
   }
   return p;
 }
@@ -352,6 +362,9 @@ begin (Block *e, const void *weights, int x_zero, int i)
   int o = i * QF_POINT_Y, left = e->s->out_c - o;
 
   e->b = qf_point_block (weights, i);
+  e->ahead = left > QF_POINT_Y ? qf_point_block_bytes (weights, i + 1) : NULL;
+  if (e->ahead)
+    e->bytes = (size_t) (e->ahead - qf_point_block_bytes (weights, i));
   e->o = o;
   e->channels = left < QF_POINT_Y ? left : QF_POINT_Y;
   for (int c = 0; c < QF_POINT_Y; c++) {

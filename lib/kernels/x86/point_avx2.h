@@ -67,3 +67,6 @@ int qf_point_pack (const QfConvShape *s, const int8_t *w, void *packed);
 
 /** Block @i of what qf_point_pack() packed. */
 QfPointBlock qf_point_block (const void *packed, int i);
+
+/** Where its bytes begin; those of the next one follow. */
+const uint8_t *qf_point_block_bytes (const void *packed, int i);

@@ -39,16 +39,23 @@ parts (int rows, int plain, int wrapped)
   return p;
 }
 
+const uint8_t *
+qf_point_block_bytes (const void *packed, int i)
+{
+  const uint8_t *p = packed;
+  uint32_t at;
+
+  memcpy (&at, p + (size_t) i * sizeof at, sizeof at);
+  return p + at;
+}
+
 QfPointBlock
 qf_point_block (const void *packed, int i)
 {
-  const uint8_t *p = packed;
+  const uint8_t *p = qf_point_block_bytes (packed, i);
   QfPointBlock b;
-  uint32_t at;
   Parts q;
 
-  memcpy (&at, p + (size_t) i * sizeof at, sizeof at);
-  p += at;
   memcpy (&b, p, offsetof (QfPointBlock, steps));
   q = parts (b.rows, b.plain, b.wrapped);
   b.steps = (const int32_t *) (p + q.steps);
