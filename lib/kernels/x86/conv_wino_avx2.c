@@ -123,18 +123,50 @@ fits (const QfConvShape *s, const int8_t *w)
   return 1;
 }
 
-/* The rows of 24·G but for factors that output_1d() has. */
-static void
-weights_1d (const int *g, int step, int *u, int u_step)
+enum
 {
-  int a = g[0], b = g[step], c = g[2 * step];
+  PACK = 2 * QF_TILE_Y /* weights transformed at a time: those of one input pair */
+};
 
-  u[0] = 6 * a;
-  u[u_step] = a + b + c;
-  u[2 * u_step] = a - b + c;
-  u[3 * u_step] = a + 2 * b + 4 * c;
-  u[4 * u_step] = a - 2 * b + 4 * c;
-  u[5 * u_step] = 6 * c;
+/* The rows of 24·G but for factors that output_1d() has; of PACK weights each.
+ * Twice in a row they stay within 49·127 < 2^15. */
+static void
+weights_1d (const int16_t (*restrict g)[PACK], int step,
+    int16_t (*restrict u)[PACK], int u_step)
+{
+  for (int i = 0; i < PACK; i++) {
+    int16_t a = g[0][i], b = g[step][i], c = g[2 * step][i];
+
+    u[0][i] = (int16_t) (6 * a);
+    u[u_step][i] = (int16_t) (a + b + c);
+    u[2 * u_step][i] = (int16_t) (a - b + c);
+    u[3 * u_step][i] = (int16_t) (a + 2 * b + 4 * c);
+    u[4 * u_step][i] = (int16_t) (a - 2 * b + 4 * c);
+    u[5 * u_step][i] = (int16_t) (6 * c);
+  }
+}
+
+/* Inputs @c and @c + 1 of outputs @o and on: [36][16 channels][2], @plane
+ * elements apart. */
+static void
+pack_pair (const QfConvShape *s, const int8_t *w, int o, int c, int16_t *to,
+    size_t plane)
+{
+  int16_t g[9][PACK] = { { 0 } }, half[IN * 3][PACK], u[AREA][PACK];
+
+  for (int i = 0; i < PACK; i++) {
+    int out = o + i / 2, in = c + i % 2;
+    const int8_t *from = w + ((size_t) out * s->in_c + in) * 9;
+
+    for (int k = 0; k < 9 && out < s->out_c && in < s->in_c; k++)
+      g[k][i] = from[k];
+  }
+  for (int x = 0; x < 3; x++)
+    weights_1d ((const int16_t (*)[PACK]) (g + x), 3, half + x, 3);
+  for (int y = 0; y < IN; y++)
+    weights_1d ((const int16_t (*)[PACK]) (half + 3 * y), 1, u + IN * y, 1);
+  for (int i = 0; i < AREA; i++)
+    memcpy (to + (size_t) i * plane, u[i], sizeof u[i]);
 }
 
 /* A flag whether the weights fit, those of the direct kernel, then
@@ -147,27 +179,18 @@ qf_conv_wino_avx2_pack (const QfConvShape *s, const int8_t *w, void *packed)
   size_t plane = (size_t) s->in_c * QF_TILE_Y;
   int32_t flag = fits (s, w);
 
-  memset (packed, 0, qf_conv_wino_avx2_packed_size (s));
+  memset (packed, 0, weights_at (s));
   memcpy (packed, &flag, sizeof flag);
   qf_conv_dense_avx2_pack (s, w, bytes + HEADER);
-  if (!flag)
+  if (!flag) {
+    memset (p, 0, weights_size (s));
     return;
-  for (int o = 0; o < s->out_c; o++)
-    for (int c = 0; c < s->in_c; c++, w += 9) {
-      int g[9], half[IN * 3], u[AREA];
-      int16_t *to = p + (size_t) (o / QF_TILE_Y) * AREA * plane +
-          ((size_t) (c / 2) * QF_TILE_Y + (size_t) (o % QF_TILE_Y)) * 2 +
-          (size_t) (c % 2);
-
-      for (int i = 0; i < 9; i++)
-        g[i] = w[i];
-      for (int x = 0; x < 3; x++)
-        weights_1d (g + x, 3, half + x, 3);
-      for (int y = 0; y < IN; y++)
-        weights_1d (half + 3 * y, 1, u + IN * y, 1);
-      for (int i = 0; i < AREA; i++)
-        to[(size_t) i * plane] = (int16_t) u[i];
-    }
+  }
+  for (int o = 0; o < s->out_c; o += QF_TILE_Y)
+    for (int c = 0; c < s->in_c; c += 2)
+      pack_pair (s, w, o, c,
+          p + (size_t) (o / QF_TILE_Y) * AREA * plane + (size_t) c * QF_TILE_Y,
+          plane);
 }
 
 /* 4x4 outputs or what there is of them. */
