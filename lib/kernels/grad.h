@@ -77,12 +77,13 @@ typedef struct
   void (*offset_u8_f32) (const uint8_t *x, ptrdiff_t step, int zero, float *y,
                          int block, int pixels, int n);
 
-  /** Batch norm's input gradient of @pixels and @n ≤ QF_GRAD_LANES channels of
-   * @step: dy[p·16 + c] = fma ((float) a, k[32 + c], fma (dz, k[c],
-   * k[16 + c])), dz = grad where lo < code < hi, else 0; zeros from @n on. */
+  /** Batch norm's input gradient of @pixels and @n channels of @step, to blocks
+   * of channels @plane apart: dy[b·plane + p·16 + c] = fma ((float) a,
+   * k[b·48 + 32 + c], fma (dz, k[b·48 + c], k[b·48 + 16 + c])), dz = grad where
+   * lo < code < hi, else 0; zeros from channel @n to the end of its block. */
   void (*bn_dy_s32) (const uint8_t *codes, int lo, int hi, const float *grad,
                      const int32_t *a, ptrdiff_t step, const float *k,
-                     float *dy, int pixels, int n);
+                     float *dy, ptrdiff_t plane, int pixels, int n);
 
   /** s1[c] += dz, s2[c] = fma (dz, xhat, s2[c]) over @pixels, xhat =
    * fma ((float) a, k[c], b[c]), dz as for bn_dy_s32. */

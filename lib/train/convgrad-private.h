@@ -64,10 +64,10 @@ void qf_conv_pack_backward (QfConvBackward *bw);
 /** A task: weight and input gradients of one image. */
 void qf_conv_grad_image (gpointer data, int image, int worker);
 
-/** Output gradient of row @oy, zeros where there is none, of output block
- * @block: [out_w][16]. */
-void qf_conv_dy_row (const QfConvBackward *bw, int image, int slice, int block,
-    int oy, float *to);
+/** Output gradient of row @oy, zeros where there is none: [out_w][16] for each
+ * output block, @plane apart. */
+void qf_conv_dy_row (const QfConvBackward *bw, int image, int slice, int oy,
+    float *to, ptrdiff_t plane);
 
 /** Input row @iy, less its zero point, zeros where there is none, of input block
  * @block: [pad_left + in_w][x_block]. What is beside the image is not

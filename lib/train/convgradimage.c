@@ -190,41 +190,43 @@ typedef struct
 /* bn_dy_s32 in a float net. */
 static void
 dy_real (const QfConvBackward *bw, gsize at, const float *k, float *dy,
-    int pixels, int n)
+    ptrdiff_t plane, int pixels, int n)
 {
   const QfConvLayer *cv = bw->l->conv;
 
   for (int p = 0; p < pixels; p++, at += cv->shape.out_c, dy += QF_GRAD_LANES)
     for (int c = 0; c < n; c++) {
+      int lane = c % QF_GRAD_LANES, block = c / QF_GRAD_LANES;
+      const float *kc = k + (gsize) block * 3 * QF_GRAD_LANES + lane;
       float dz = qf_conv_passes (bw->net, bw->l, bw->y, bw->y->real[at + c])
           ? bw->y->grad[at + c] : 0.0f;
 
-      dy[c] = dz * k[c] + k[QF_GRAD_LANES + c]
-          + cv->y[at + c] * k[2 * QF_GRAD_LANES + c];
+      dy[block * plane + lane] = dz * kc[0] + kc[QF_GRAD_LANES]
+          + cv->y[at + c] * kc[2 * QF_GRAD_LANES];
     }
 }
 
 void
-qf_conv_dy_row (const QfConvBackward *bw, int image, int slice, int block,
-    int oy, float *to)
+qf_conv_dy_row (const QfConvBackward *bw, int image, int slice, int oy,
+    float *to, ptrdiff_t plane)
 {
   const QfConvPlan *p = &bw->plan;
   const QfConvShape *s = p->s;
-  int first = block * QF_GRAD_LANES;
-  int n = MIN (QF_GRAD_LANES,
-      qf_conv_plan_channels (p, slice, p->out_c) - first);
+  int n = qf_conv_plan_channels (p, slice, p->out_c);
   gsize at = ((gsize) image * s->out_h + oy) * s->out_w * s->out_c
-      + (gsize) slice * p->out_c + first;
+      + (gsize) slice * p->out_c;
   const float *k = bw->dy_k
-      + ((gsize) slice * p->out_blocks + block) * 3 * QF_GRAD_LANES;
+      + (gsize) slice * p->out_blocks * 3 * QF_GRAD_LANES;
 
   if (oy >= s->out_h)
-    memset (to, 0, sizeof (float) * s->out_w * QF_GRAD_LANES);
+    for (int b = 0; b < p->out_blocks; b++)
+      memset (to + b * plane, 0, sizeof (float) * s->out_w * QF_GRAD_LANES);
   else if (bw->net->quantize)
     bw->net->grad_kernels->bn_dy_s32 (bw->y->codes + at, bw->lo, bw->hi,
-        bw->y->grad + at, bw->l->conv->acc + at, s->out_c, k, to, s->out_w, n);
+        bw->y->grad + at, bw->l->conv->acc + at, s->out_c, k, to, plane,
+        s->out_w, n);
   else
-    dy_real (bw, at, k, to, s->out_w, n);
+    dy_real (bw, at, k, to, plane, s->out_w, n);
 }
 
 void
@@ -258,11 +260,10 @@ make_dy (const Part *t)
 {
   const QfConvPlan *p = &t->bw->plan;
 
-  for (int b = 0; b < p->out_blocks; b++)
-    for (int oy = t->o0; oy < t->o1; oy++)
-      qf_conv_dy_row (t->bw, t->image, t->slice, b, oy,
-          t->dy + b * p->dy_plane + (p->halo + oy - t->o0) * p->dy_row
-              + p->left * QF_GRAD_LANES);
+  for (int oy = t->o0; oy < t->o1; oy++)
+    qf_conv_dy_row (t->bw, t->image, t->slice, oy,
+        t->dy + (p->halo + oy - t->o0) * p->dy_row + p->left * QF_GRAD_LANES,
+        p->dy_plane);
 }
 
 static void

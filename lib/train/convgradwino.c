@@ -41,7 +41,7 @@ sizes_of (const QfConvPlan *p)
 {
   gsize tiles = (gsize) p->band * p->tiles_w;
 
-  return (Sizes){ 2 * (gsize) p->dy_row, 4 * (gsize) p->x_row,
+  return (Sizes){ 2 * (gsize) p->dy_row * p->out_blocks, 4 * (gsize) p->x_row,
     (gsize) p->in_blocks * 4 * p->x_row,
     PARTS * LANES * tiles * p->out_blocks, PARTS * LANES * tiles * p->in_blocks,
     PARTS * LANES * tiles * p->in_blocks };
@@ -153,7 +153,7 @@ typedef struct
   const QfConvBackward *bw;
   int image, t0, t1;
   ptrdiff_t plane;  /* of one block and part: [tile][16] */
-  float *dy_rows;   /* [2][dy_w][16] */
+  float *dy_rows;   /* [out block][2][dy_w][16] */
   float *x_rows;    /* [4][x_w][16] */
   float *dx_rows;   /* [in block][4][x_w][16]: sums that are not complete */
   float *dy;        /* [16][out block][tile][16] */
@@ -174,13 +174,12 @@ transform_row (const Band *b, int ty)
   const QfConvPlan *p = &b->bw->plan;
   const QfGradKernels *kern = b->bw->net->grad_kernels;
 
-  for (int o = 0; o < p->out_blocks; o++) {
-    for (int r = 0; r < 2; r++)
-      qf_conv_dy_row (b->bw, b->image, 0, o, 2 * ty + r,
-          b->dy_rows + r * p->dy_row);
-    kern->wino_dy_f32 (b->dy_rows, p->dy_row, p->tiles_w,
+  for (int r = 0; r < 2; r++)
+    qf_conv_dy_row (b->bw, b->image, 0, 2 * ty + r, b->dy_rows + r * p->dy_row,
+        2 * p->dy_row);
+  for (int o = 0; o < p->out_blocks; o++)
+    kern->wino_dy_f32 (b->dy_rows + o * 2 * p->dy_row, p->dy_row, p->tiles_w,
         tile_row (b, b->dy, o, ty), b->plane * p->out_blocks);
-  }
   for (int i = 0; i < p->in_blocks; i++) {
     for (int r = 0; r < 4; r++)
       qf_conv_x_row (b->bw, b->image, 0, i, 2 * ty - p->s->pad_top + r,

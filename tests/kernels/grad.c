@@ -109,15 +109,17 @@ check_batch_norm (const QfGradKernels *kern, QfRng *rng)
   for (int round = 0; round < 100; round++) {
     int pixels = 1 + (int) qf_rng_below (rng, 70);
     int ch = 1 + (int) qf_rng_below (rng, 40), all = pixels * ch;
-    int first = (int) qf_rng_below (rng, (guint32) ch);
-    int n = MIN (QF_GRAD_LANES, ch - first);
+    int first = (int) qf_rng_below (rng, (guint32) ch), n = ch - first;
+    int blocks = (n + QF_GRAD_LANES - 1) / QF_GRAD_LANES;
+    int plane = (pixels + (int) qf_rng_below (rng, 3)) * QF_GRAD_LANES;
+    int floats = (blocks * plane + QF_GRAD_LANES);
     g_autofree guint8 *codes = g_malloc (all);
     g_autofree gint32 *a = g_new (gint32, all);
     g_autofree float *grad = random_floats (rng, all);
-    g_autofree float *k = random_floats (rng, 2 * ch + 3 * QF_GRAD_LANES);
-    g_autofree float *dy = random_floats (rng, (pixels + 1) * QF_GRAD_LANES);
+    g_autofree float *k = random_floats (rng, 2 * ch + 3 * QF_GRAD_LANES * blocks);
+    g_autofree float *dy = random_floats (rng, floats);
     g_autofree float *dy_want
-        = g_memdup2 (dy, sizeof (float) * (pixels + 1) * QF_GRAD_LANES);
+        = g_memdup2 (dy, sizeof (float) * floats);
     g_autofree float *sums = random_floats (rng, 2 * ch + 1);
     g_autofree float *want = g_memdup2 (sums, sizeof (float) * (2 * ch + 1));
     const float *kd = k + 2 * ch;
@@ -133,21 +135,24 @@ check_batch_norm (const QfGradKernels *kern, QfRng *rng)
       want[c] += dz;
       want[ch + c]
           = fmaf (dz, fmaf ((float) a[i], k[c], k[ch + c]), want[ch + c]);
-      if (lane >= 0 && lane < n)
-        dy_want[p * QF_GRAD_LANES + lane] = fmaf ((float) a[i], kd[32 + lane],
-            fmaf (dz, kd[lane], kd[16 + lane]));
+      if (lane >= 0) {
+        const float *kl = kd + lane / 16 * 48 + lane % 16;
+
+        dy_want[lane / 16 * plane + p * 16 + lane % 16]
+            = fmaf ((float) a[i], kl[32], fmaf (dz, kl[0], kl[16]));
+      }
     }
     for (int p = 0; p < pixels; p++)
-      for (int c = n; c < QF_GRAD_LANES; c++)
-        dy_want[p * QF_GRAD_LANES + c] = 0;
+      for (int c = n; c < blocks * QF_GRAD_LANES; c++)
+        dy_want[c / 16 * plane + p * 16 + c % 16] = 0;
     kern->bn_sums_s32 (codes, 20, 200, grad, a, k, k + ch, pixels, ch, sums,
         sums + ch);
     g_assert_cmpmem (sums, sizeof (float) * (2 * ch + 1), want,
         sizeof (float) * (2 * ch + 1));
     kern->bn_dy_s32 (codes + first, 20, 200, grad + first, a + first, ch, kd,
-        dy, pixels, n);
-    g_assert_cmpmem (dy, sizeof (float) * (pixels + 1) * QF_GRAD_LANES, dy_want,
-        sizeof (float) * (pixels + 1) * QF_GRAD_LANES);
+        dy, plane, pixels, n);
+    g_assert_cmpmem (dy, sizeof (float) * floats, dy_want,
+        sizeof (float) * floats);
   }
 }
 

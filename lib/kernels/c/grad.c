@@ -186,21 +186,25 @@ static void
 bn_dy_s32 (const uint8_t *restrict codes, int lo, int hi,
            const float *restrict grad, const int32_t *restrict a,
            ptrdiff_t step, const float *restrict k, float *restrict dy,
-           int pixels, int n)
+           ptrdiff_t plane, int pixels, int n)
 {
+  int full = n / QF_GRAD_LANES, rest = n % QF_GRAD_LANES;
+
   for (int p = 0; p < pixels; p++, dy += QF_GRAD_LANES) {
-    if (n == QF_GRAD_LANES) {
+    ptrdiff_t at = p * step;
+
+    for (int b = 0; b < full; b++, at += QF_GRAD_LANES) {
+      const float *kb = k + 3 * QF_GRAD_LANES * b;
+      float *to = dy + b * plane;
+
       for (int c = 0; c < QF_GRAD_LANES; c++)
-        dy[c] = dy_of (codes[c], lo, hi, grad[c], a[c], k + c);
-    } else {
-      for (int c = 0; c < n; c++)
-        dy[c] = dy_of (codes[c], lo, hi, grad[c], a[c], k + c);
-      for (int c = n; c < QF_GRAD_LANES; c++)
-        dy[c] = 0.0f;
+        to[c] = dy_of (codes[at + c], lo, hi, grad[at + c], a[at + c], kb + c);
     }
-    codes += step;
-    grad += step;
-    a += step;
+    for (int c = 0; rest && c < QF_GRAD_LANES; c++)
+      dy[full * plane + c]
+          = c < rest ? dy_of (codes[at + c], lo, hi, grad[at + c], a[at + c],
+                              k + 3 * QF_GRAD_LANES * full + c)
+                     : 0.0f;
   }
 }
 
