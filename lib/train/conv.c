@@ -80,6 +80,11 @@ qf_conv_prepare (QfNet *net, QfLayer *l)
 
 /* Statistics ---------------------------------------------------------------- */
 
+enum
+{
+  CONVOLVE_BYTES = 256 * 1024 /* of results, on which statistics follow */
+};
+
 __extension__ typedef __int128 Int128;
 
 typedef struct
@@ -97,36 +102,63 @@ typedef struct
   Stat *stats; /* [images][out_c] */
 } Forward;
 
-/* Exact sums of one image's results. An int64 holds at most ⌊(2^63−1) /
+static int
+blocks_of (int n, int block)
+{
+  return (n + block - 1) / block;
+}
+
+/* What a task keeps while it goes through an image. */
+typedef struct
+{
+  Stat *stats;           /* [out_c] */
+  gint64 *sum, *sum2;    /* [out_c] */
+  gint32 *min, *max;     /* [out_c] */
+} Collect;
+
+/* Adds the exact sums of @pixels results. An int64 holds at most ⌊2^62 /
  * (255·Σ|w_q|)²⌋ squares; beyond that they are merged into 128 bits. */
 static void
-collect_stats (const Forward *f, int image, Stat *stats)
+collect_stats (const Forward *f, const gint32 *acc, int pixels,
+    const Collect *k)
 {
   const QfConvLayer *cv = f->l->conv;
-  int oc = cv->shape.out_c, pixels = cv->shape.out_h * cv->shape.out_w;
+  int oc = cv->shape.out_c;
   double top = 255.0 * (double) cv->abs_sum;
   int chunk = (int) MAX (1.0, MIN ((double) pixels, 0x1p62 / (top * top)));
-  const gint32 *acc = cv->acc + (gsize) image * pixels * oc;
-  g_autofree gint64 *sum = g_new (gint64, 2 * oc);
-  g_autofree gint32 *range = g_new (gint32, 2 * oc);
 
-  for (int c = 0; c < oc; c++) {
-    stats[c] = (Stat){ 0, 0, 0, 0 };
-    range[c] = G_MAXINT32;
-    range[oc + c] = G_MININT32;
-  }
   for (int p = 0; p < pixels; p += chunk) {
-    memset (sum, 0, sizeof (gint64) * 2 * oc);
+    memset (k->sum, 0, sizeof (gint64) * oc);
+    memset (k->sum2, 0, sizeof (gint64) * oc);
     f->net->grad_kernels->stats_s32 (acc + (gsize) p * oc,
-        MIN (chunk, pixels - p), oc, sum, sum + oc, range, range + oc);
+        MIN (chunk, pixels - p), oc, k->sum, k->sum2, k->min, k->max);
     for (int c = 0; c < oc; c++) {
-      stats[c].sum += sum[c];
-      stats[c].sum2 += sum[oc + c];
+      k->stats[c].sum += k->sum[c];
+      k->stats[c].sum2 += k->sum2[c];
     }
   }
-  for (int c = 0; c < oc; c++) {
-    stats[c].min = range[c];
-    stats[c].max = range[oc + c];
+}
+
+/* The convolution and its statistics, by rows that stay in the caches. */
+static void
+convolve_rows (const Forward *f, const guint8 *x, gint32 *acc, Collect *k,
+    gpointer scratch)
+{
+  const QfConvLayer *cv = f->l->conv;
+  const QfConvShape *s = &cv->shape;
+  gsize row = (gsize) s->out_w * s->out_c;
+  int step = (int) CLAMP (CONVOLVE_BYTES / (sizeof *acc * row), 1,
+      (gsize) s->out_h);
+
+  step = blocks_of (s->out_h, blocks_of (s->out_h, step));
+  step = blocks_of (step, 4) * 4; /* Winograd's rows */
+  for (int r = 0; r < s->out_h; r += step) {
+    int n = MIN (step, s->out_h - r);
+
+    f->net->kernels->conv_u8s8_s32 (s, x, f->x->zero, cv->packed,
+        acc + r * row, r, r + n, scratch);
+    if (k)
+      collect_stats (f, acc + r * row, n * s->out_w, k);
   }
 }
 
@@ -138,17 +170,33 @@ convolve_image (gpointer data, int image, int worker)
   const QfConvShape *s = &cv->shape;
   gsize in = (gsize) s->in_h * s->in_w * s->in_c;
   gsize out = (gsize) s->out_h * s->out_w * s->out_c;
+  g_autofree gint64 *sums = NULL;
+  g_autofree gint32 *range = NULL;
+  Collect k = { NULL };
 
   if (!f->net->quantize) {
     qf_conv_float_forward (f->net, f->l, f->x->real + in * image,
         cv->y + out * image, worker);
     return;
   }
-  f->net->kernels->conv_u8s8_s32 (s, f->x->codes + in * image, f->x->zero,
-      cv->packed, cv->acc + out * image, 0, s->out_h,
-      f->net->scratch[worker]);
-  if (f->want_stats)
-    collect_stats (f, image, f->stats + (gsize) image * s->out_c);
+  if (f->want_stats) {
+    k.stats = f->stats + (gsize) image * s->out_c;
+    k.sum = sums = g_new (gint64, 2 * s->out_c);
+    k.sum2 = sums + s->out_c;
+    k.min = range = g_new (gint32, 2 * s->out_c);
+    k.max = range + s->out_c;
+    for (int c = 0; c < s->out_c; c++) {
+      k.stats[c] = (Stat){ 0, 0, 0, 0 };
+      k.min[c] = G_MAXINT32;
+      k.max[c] = G_MININT32;
+    }
+  }
+  convolve_rows (f, f->x->codes + in * image, cv->acc + out * image,
+      f->want_stats ? &k : NULL, f->net->scratch[worker]);
+  for (int c = 0; f->want_stats && c < s->out_c; c++) {
+    k.stats[c].min = k.min[c];
+    k.stats[c].max = k.max[c];
+  }
 }
 
 /* Batch statistics of y = s_x·s_w·a for one channel. */

@@ -6,24 +6,48 @@
 
 /* Concat over channels -------------------------------------------------------- */
 
+enum
+{
+  CONCAT_BYTES = 8192 /* codes that are looked up at a time */
+};
+
+/* Input @k of @pixels pixels from the batch's pixel @p on, to channel @c of the
+ * output's. */
+static void
+concat_codes (const QfJob *j, int k, gsize p, gsize pixels, int c)
+{
+  const QfBlob *x = j->x[k], *y = j->y;
+  guint8 codes[CONCAT_BYTES];
+  gsize step = MAX (1, CONCAT_BYTES / x->c), end = p + pixels;
+
+  for (; p < end; p += step)
+    for (int from = 0; from < x->c; from += CONCAT_BYTES) {
+      gsize n = MIN (step, end - p);
+      gsize c_n = MIN (CONCAT_BYTES, x->c - from);
+
+      j->net->kernels->lookup_u8 (x->codes + p * x->c + from, j->table[k],
+          codes, n * c_n);
+      for (gsize i = 0; i < n; i++)
+        memcpy (y->codes + (p + i) * y->c + c + from, codes + i * c_n, c_n);
+    }
+}
+
 void
 qf_layer_concat_forward (gpointer job, int image, int worker)
 {
   QfJob *j = job;
-  gsize pixels = (gsize) j->y->h * j->y->w;
+  gsize pixels = (gsize) j->y->h * j->y->w, first = pixels * image;
+  int at = 0;
 
-  for (gsize p = pixels * image; p < pixels * (image + 1); p++) {
-    gsize to = p * j->y->c;
+  for (int k = 0; k < j->l->n_in; at += j->x[k++]->c) {
+    const QfBlob *x = j->x[k];
 
-    for (int k = 0; k < j->l->n_in; k++) {
-      const QfBlob *x = j->x[k];
-
-      for (int c = 0; c < x->c; c++, to++)
-        if (j->net->quantize)
-          j->y->codes[to] = j->table[k][x->codes[p * x->c + c]];
-        else
-          j->y->real[to] = x->real[p * x->c + c];
-    }
+    if (j->net->quantize)
+      concat_codes (j, k, first, pixels, at);
+    else
+      for (gsize p = first; p < first + pixels; p++)
+        memcpy (j->y->real + p * j->y->c + at, x->real + p * x->c,
+            sizeof (float) * x->c);
   }
 }
 

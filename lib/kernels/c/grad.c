@@ -158,6 +158,11 @@ static void
 offset_u8_f32 (const uint8_t *restrict x, ptrdiff_t step, int zero,
                float *restrict y, int block, int pixels, int n)
 {
+  if (step == n && block == n) { /* one run */
+    for (int i = 0; i < pixels * n; i++)
+      y[i] = (float)(x[i] - zero);
+    return;
+  }
   if (n == QF_GRAD_LANES) {
     for (int p = 0; p < pixels; p++, x += step, y += block)
       for (int i = 0; i < QF_GRAD_LANES; i++)
