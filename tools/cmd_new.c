@@ -15,7 +15,7 @@ static const GOptionEntry entries[] = { { "output", 'o', 0,
                                             G_OPTION_ARG_FILENAME, &output,
                                             "Where it is written", "MODEL" },
   { "network", 'n', 0, G_OPTION_ARG_STRING, &network,
-      "nano (default), small or base: about 60, 190 and 520 million "
+      "nano (default), small or base: about 60, 180 and 500 million "
       "multiplications a picture of 320x256 for boxes",
       "NAME" },
   { "planes", 'p', 0, G_OPTION_ARG_STRING, &planes,
