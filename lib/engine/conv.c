@@ -183,11 +183,7 @@ plan_u8 (QfEngine *e, const QfNode *n, QfStep *s, const QfValue *w,
     s->bias = g_memdup2 (bias, (gsize) y->c * sizeof *bias);
   s->requant.mult = s->mult;
   s->requant.bias = s->bias;
-  s->info.weight_bytes = e->k->conv_s8_packed_size (&s->shape);
-  s->packed = qf_plan_alloc (e, n, s->info.weight_bytes, error);
-  if (!s->packed)
-    return FALSE;
-  e->k->conv_s8_pack (&s->shape, w->data, s->packed);
+  s->weights = qf_shared_weights (e->shared, e->k, w, &s->shape);
   s->w = w->data;
   s->by_rows = run_u8;
   s->info.kernel = "conv_u8s8_u8";
@@ -208,11 +204,7 @@ plan_f32 (QfEngine *e, const QfNode *n, QfStep *s, const QfValue *w,
   if (b)
     s->bias_f = g_memdup2 (b->data, (gsize) oc * sizeof (float));
   qf_plan_activation_f32 (s, n);
-  s->info.weight_bytes = e->k->conv_f32_packed_size (&s->shape);
-  s->packed = qf_plan_alloc (e, n, s->info.weight_bytes, error);
-  if (!s->packed)
-    return FALSE;
-  e->k->conv_f32_pack (&s->shape, w->data, s->packed);
+  s->weights = qf_shared_weights (e->shared, e->k, w, &s->shape);
   s->w = w->data;
   s->run = run_f32;
   s->info.kernel = "conv_f32";

@@ -28,6 +28,18 @@ typedef struct
   void *constant;  /* owned; then not in the arena */
 } QfBuffer;
 
+/** Weights of one layer as its kernels want them; a part of a QfShared. */
+typedef struct
+{
+  const QfKernels *k;
+  const QfValue *value; /* int8 or float32, in the fused graph */
+  QfConvShape shape;
+  void *packed; /* NULL before qf_shared_pack() */
+  gsize size;   /* bytes that count */
+  gsize mapped; /* bytes of pages, 0: from the heap */
+} QfWeights;
+
+typedef struct _QfShared QfShared;
 typedef struct _QfStep QfStep;
 typedef struct _QfSparse QfSparse;
 
@@ -40,38 +52,40 @@ struct _QfStep
   QfEngineStep info;
   QfStepRows run;
   QfStepRows by_rows; /* NULL: run goes by rows of the output */
-  int rows; /* of the output, or whatever else is divided */
+  int rows;           /* of the output, or whatever else is divided */
   int rows_per_task;
   int grain; /* channels of one "row" of a step that is divided by them */
   int n_in;
   int *in; /* slots; owned */
   int out; /* slot */
 
-  QfConvShape shape; /* convolutions and pooling */
-  const void *w;     /* weights of a convolution as the graph has them */
-  void *packed;      /* weights; owned */
-  float *mult;       /* by channel; owned */
-  gint32 *bias;      /* by channel; owned */
-  float *bias_f;     /* by channel; owned */
+  QfConvShape shape;        /* convolutions and pooling */
+  const void *w;            /* weights of a convolution as the graph has them */
+  const QfWeights *weights; /* shared */
+  const void *packed;       /* of weights, when the whole plan is made */
+  float *mult;              /* by channel; owned */
+  gint32 *bias;             /* by channel; owned */
+  float *bias_f;            /* by channel; owned */
   QfRequant requant;
   QfAddU8 add;
   gboolean multiplies; /* Mul instead of Add */
   QfQuantize quantize;
-  gboolean sigmoid; /* after a float32 operator */
+  gboolean sigmoid;       /* after a float32 operator */
   const QfNode *function; /* a float32 function without a kernel, or NULL */
-  float lo, hi;     /* after a float32 operator */
-  gboolean clips;   /* lo or hi is finite */
+  float lo, hi;           /* after a float32 operator */
+  gboolean clips;         /* lo or hi is finite */
   int scale_h, scale_w;
-  int axis;        /* Concat, Slice: 1 channels, 2 rows, 3 columns */
-  int begin;       /* Slice */
+  int axis;             /* Concat, Slice: 1 channels, 2 rows, 3 columns */
+  int begin;            /* Slice */
   gboolean include_pad; /* AveragePool */
-  guint8 **tables; /* one an input; NULL where codes stay; owned */
+  guint8 **tables;      /* one an input; NULL where codes stay; owned */
 };
 
 struct _QfEngine
 {
   QfModel *model;
-  QfGraph *graph; /* fused */
+  QfShared *shared;
+  const QfGraph *graph; /* fused; of shared */
   QfPool *pool;
   const QfKernels *k;
   GArray *slots;    /* QfSlot */
@@ -204,6 +218,25 @@ gboolean qf_plan_flatten (QfEngine *e, const QfNode *n, GError **error);
 
 /** Planar input @from to channels-last @to. */
 void qf_plan_to_nhwc (QfEngine *e, int from, int to);
+
+/* weights.c --------------------------------------------------------------- */
+
+/** What the engines on @model share, with its graph fused: made for the first,
+ * gone with the last, whichever thread they are on. NULL: error is set. */
+QfShared *qf_shared_get (QfModel *model, GError **error);
+
+/** The caller's model must outlive this. */
+void qf_shared_drop (QfShared *s);
+
+const QfGraph *qf_shared_graph (const QfShared *s);
+
+/** The weights @value of the shared graph for a layer of @shape on kernels @k,
+ * to be packed by qf_shared_pack(). */
+QfWeights *qf_shared_weights (QfShared *s, const QfKernels *k,
+    const QfValue *value, const QfConvShape *shape);
+
+/** Packs on @pool what is not packed yet. */
+gboolean qf_shared_pack (QfShared *s, QfPool *pool, GError **error);
 
 /* arena.c ----------------------------------------------------------------- */
 

@@ -11,8 +11,10 @@ typedef struct _QfEngine QfEngine;
 
 /** Plans @model for one image a run: fuses, packs weights, places every
  * activation in one arena. @threads 0: as many as affinity mask and control
- * groups allow. The engine keeps a reference to the model. Not thread-safe: one
- * caller at a time.
+ * groups allow. The engine keeps a reference to the model and shares packed
+ * weights with all other engines on it. Not thread-safe: one caller at a time
+ * on one engine; engines on one model may be made, run and freed by many
+ * threads.
  */
 QfEngine *qf_engine_new (QfModel *model, int threads, GError **error);
 void qf_engine_free (QfEngine *engine);
@@ -31,7 +33,8 @@ const QfTensor *qf_engine_output (const QfEngine *engine, int i);
 /** All outputs, for decoders; valid as long as the engine. */
 const QfTensor *qf_engine_outputs (const QfEngine *engine, int *n);
 
-/** Bytes of the arena, packed weights and scratch together. */
+/** Bytes of the arena, packed weights and scratch together. The weights are in
+ * memory once for all engines on one model. */
 gsize qf_engine_memory (const QfEngine *engine);
 
 /** What qf_engine_run() computes, see qf_engine_set_sparse(). */

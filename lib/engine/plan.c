@@ -116,7 +116,6 @@ qf_step_free (gpointer step)
   g_free (s->tables);
   g_free ((guint8 *) s->requant.table);
   g_free (s->in);
-  free (s->packed);
   g_free (s->mult);
   g_free (s->bias);
   g_free (s->bias_f);
@@ -416,6 +415,24 @@ place (QfEngine *e, GError **error)
   return e->scratch && qf_plan_memory (e, error);
 }
 
+/* Packed weights, which count for every engine that shares them. */
+static gboolean
+pack (QfEngine *e, GError **error)
+{
+  if (!qf_shared_pack (e->shared, e->pool, error))
+    return FALSE;
+  for (guint i = 0; i < e->steps->len; i++) {
+    QfStep *s = g_ptr_array_index (e->steps, i);
+
+    if (!s->weights)
+      continue;
+    s->packed = s->weights->packed;
+    s->info.weight_bytes = s->weights->size;
+    e->packed_size += s->weights->size;
+  }
+  return TRUE;
+}
+
 static gboolean
 plan (QfEngine *e, GError **error)
 {
@@ -429,7 +446,7 @@ plan (QfEngine *e, GError **error)
   for (guint i = 0; i < e->graph->nodes->len; i++)
     if (!plan_node (e, qf_graph_node (e->graph, (int) i), error))
       return FALSE;
-  return plan_outputs (e, error) && place (e, error);
+  return plan_outputs (e, error) && pack (e, error) && place (e, error);
 }
 
 /* The engine of a graph of any operators has no plan of its own. */
@@ -452,13 +469,16 @@ qf_engine_new (QfModel *model, int threads, GError **error)
   e->model = qf_model_ref (model);
   if (model->dag)
     return plan_dag (e, threads, error) ? g_steal_pointer (&e) : NULL;
-  e->graph = qf_graph_copy (model->graph);
   e->pool = qf_pool_new (threads);
   e->k = qf_kernels ();
   e->slots = g_array_new (FALSE, TRUE, sizeof (QfSlot));
   e->buffers = g_array_new (FALSE, TRUE, sizeof (QfBuffer));
   e->steps = g_ptr_array_new_with_free_func (qf_step_free);
-  if (!qf_graph_fuse (e->graph, error) || !plan (e, error))
+  e->shared = qf_shared_get (model, error);
+  if (!e->shared)
+    return NULL;
+  e->graph = qf_shared_graph (e->shared);
+  if (!plan (e, error))
     return NULL;
   g_debug ("%d steps on %s kernels, %d threads, %" G_GSIZE_FORMAT " bytes",
       (int) e->steps->len, e->k->name, qf_pool_threads (e->pool),
@@ -490,7 +510,8 @@ qf_engine_free (QfEngine *e)
   g_free (e->outputs);
   free (e->arena);
   free (e->scratch);
-  qf_graph_free (e->graph);
+  if (e->shared)
+    qf_shared_drop (e->shared);
   qf_model_unref (e->model);
   g_free (e);
 }

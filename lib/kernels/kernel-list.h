@@ -3,6 +3,7 @@
 #define QF_KERNEL_LIST(K)                                                      \
   K (conv_s8_packed_size)                                                      \
   K (conv_s8_pack)                                                             \
+  K (conv_s8_packed_used)                                                      \
   K (conv_u8s8_scratch_size)                                                   \
   K (conv_u8s8_s32)                                                            \
   K (conv_u8s8_grain)                                                          \

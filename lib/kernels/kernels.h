@@ -99,13 +99,17 @@ typedef struct
 
   /* int8 convolution ------------------------------------------------------ */
 
-  /** Bytes that packed weights of @s take. */
+  /** Bytes that packed weights of @s take at most. */
   size_t (*conv_s8_packed_size) (const QfConvShape *s);
 
   /** Packs weights @w [out_c][in_c/groups][kernel_h][kernel_w] (ONNX order,
    * codes −127 … 127) for conv_u8s8_s32 and _u8. How does not depend on the
    * sizes of the input and the output, nor on the padding. */
   void (*conv_s8_pack) (const QfConvShape *s, const int8_t *w, void *packed);
+
+  /** How many of these bytes conv_s8_pack has used: only the first ones of
+   * @packed need to be kept. */
+  size_t (*conv_s8_packed_used) (const QfConvShape *s, const void *packed);
 
   /** Bytes of scratch that one worker needs for conv_u8s8_s32 or _u8. */
   size_t (*conv_u8s8_scratch_size) (const QfConvShape *s);

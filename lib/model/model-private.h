@@ -14,6 +14,8 @@ struct _QfModel
   QfGraph *graph;       /* valid, shapes known, not fused; or NULL: dag */
   QfDag *dag;           /* what the planner cannot take whole; or NULL */
   GBytes *file;         /* with dag: as it was read */
+  GMutex lock;          /* of shared */
+  gpointer shared;      /* QfShared of the engines on it, or NULL; theirs */
   GHashTable *metadata; /* char * → char *, both owned */
   char **labels; /* split from qfuse.labels; NULL-terminated, never NULL */
 };

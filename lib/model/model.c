@@ -39,6 +39,7 @@ qf_model_new (QfGraph *graph)
 
   model->refs = 1;
   model->graph = graph;
+  g_mutex_init (&model->lock);
   model->metadata =
       g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   split_labels (model);
@@ -60,6 +61,7 @@ qf_model_unref (QfModel *model)
   qf_graph_free (model->graph);
   qf_dag_free (model->dag);
   g_clear_pointer (&model->file, g_bytes_unref);
+  g_mutex_clear (&model->lock);
   g_hash_table_unref (model->metadata);
   g_strfreev (model->labels);
   g_free (model);

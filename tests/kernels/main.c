@@ -21,6 +21,7 @@
 /* The check that covers a kernel. */
 #define CHECK_conv_s8_packed_size check_conv
 #define CHECK_conv_s8_pack check_conv
+#define CHECK_conv_s8_packed_used check_conv
 #define CHECK_conv_u8s8_scratch_size check_conv
 #define CHECK_conv_u8s8_s32 check_conv
 #define CHECK_conv_u8s8_grain check_conv

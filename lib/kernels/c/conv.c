@@ -47,6 +47,13 @@ QF_T (conv_s8_packed_size) (const QfConvShape *s)
   return (size_t) s->groups * oc_padded (&l) * k_padded (&l) * sizeof (int16_t);
 }
 
+size_t
+QF_T (conv_s8_packed_used) (const QfConvShape *s, const void *packed)
+{
+  (void) packed;
+  return QF_T (conv_s8_packed_size) (s);
+}
+
 /* To [group][out_c rounded up][kx][ky][ic], zeros where rounded up. */
 void
 QF_T (conv_s8_pack) (const QfConvShape *s, const int8_t *w, void *packed)

@@ -7,6 +7,7 @@
 
 size_t QF_T (conv_s8_packed_size) (const QfConvShape *s);
 void QF_T (conv_s8_pack) (const QfConvShape *s, const int8_t *w, void *packed);
+size_t QF_T (conv_s8_packed_used) (const QfConvShape *s, const void *packed);
 size_t QF_T (conv_u8s8_scratch_size) (const QfConvShape *s);
 void QF_T (conv_u8s8_s32) (const QfConvShape *s, const uint8_t *x, int x_zero,
     const void *packed, int32_t *acc, int row0, int row1, void *scratch);

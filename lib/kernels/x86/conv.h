@@ -25,6 +25,8 @@ typedef struct
   void (*grain) (const QfConvShape *s, int *rows, int *channels);
   void (*run) (const QfConvShape *s, const uint8_t *x, int x_zero,
       const void *packed, QfConvOut out, int row0, int row1, void *scratch);
+  size_t (*packed_used) (const QfConvShape *s, const void *packed);
+      /* NULL: packed_size */
 } QfConvFamily;
 
 /** The same family on parts of the output; codes before r->table. */
@@ -82,6 +84,8 @@ int qf_conv_point_avx2_can (const QfConvShape *s);
 size_t qf_conv_point_avx2_packed_size (const QfConvShape *s);
 void qf_conv_point_avx2_pack (
     const QfConvShape *s, const int8_t *w, void *packed);
+size_t qf_conv_point_avx2_packed_used (
+    const QfConvShape *s, const void *packed);
 size_t qf_conv_point_avx2_scratch_size (const QfConvShape *s);
 void qf_conv_point_avx2_grain (const QfConvShape *s, int *rows, int *channels);
 void qf_conv_point_avx2 (const QfConvShape *s, const uint8_t *x, int x_zero,

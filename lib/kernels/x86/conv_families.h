@@ -60,6 +60,14 @@ pack (const QfConvShape *s, const int8_t *w, void *packed)
     QF_T (conv_s8_pack) (s, w, packed);
 }
 
+static size_t
+packed_used (const QfConvShape *s, const void *packed)
+{
+  const QfConvFamily *f = family (s);
+
+  return f && f->packed_used ? f->packed_used (s, packed) : packed_size (s);
+}
+
 /* Sums for conv_by_sums() first. */
 static size_t
 scratch_size (const QfConvShape *s)
@@ -178,6 +186,7 @@ set_conv (QfKernels *k)
 {
   k->conv_s8_packed_size = packed_size;
   k->conv_s8_pack = pack;
+  k->conv_s8_packed_used = packed_used;
   k->conv_u8s8_scratch_size = scratch_size;
   k->conv_u8s8_s32 = conv_s32;
   k->conv_u8s8_grain = grain;

@@ -44,6 +44,15 @@ qf_conv_point_avx2_pack (const QfConvShape *s, const int8_t *w, void *packed)
     qf_conv_dense_avx2_pack (s, w, p + HEAD);
 }
 
+size_t
+qf_conv_point_avx2_packed_used (const QfConvShape *s, const void *packed)
+{
+  const uint8_t *p = packed;
+
+  return HEAD +
+      (p[0] ? qf_point_used (s, p + HEAD) : qf_conv_dense_avx2_packed_size (s));
+}
+
 /* Rows of two tiles, and a pixel of the border. */
 size_t
 qf_conv_point_avx2_scratch_size (const QfConvShape *s)

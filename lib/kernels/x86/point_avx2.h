@@ -65,6 +65,9 @@ size_t qf_point_packed_size (const QfConvShape *s);
  * else returns 0. */
 int qf_point_pack (const QfConvShape *s, const int8_t *w, void *packed);
 
+/** Bytes that it used. */
+size_t qf_point_used (const QfConvShape *s, const void *packed);
+
 /** Block @i of what qf_point_pack() packed. */
 QfPointBlock qf_point_block (const void *packed, int i);
 

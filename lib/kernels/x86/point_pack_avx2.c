@@ -316,3 +316,15 @@ qf_point_pack (const QfConvShape *s, const int8_t *w, void *packed)
   }
   return 1;
 }
+
+size_t
+qf_point_used (const QfConvShape *s, const void *packed)
+{
+  const uint8_t *p = packed;
+  int last = (int) blocks_of (s) - 1;
+  QfPointBlock b = qf_point_block (packed, last);
+  uint32_t at;
+
+  memcpy (&at, p + (size_t) last * sizeof at, sizeof at);
+  return at + parts (b.rows, b.plain, b.wrapped).end;
+}
