@@ -37,9 +37,10 @@ options_text (const QfTrainOptions *o)
   g_string_append_printf (s, "%d %d %s %s %a %a %a %a %a %d\n",
       o->epochs, o->batch_size, o->assign, o->optimizer, o->learning_rate,
       o->momentum, o->weight_decay, o->clip_norm, o->average, o->quantize);
-  g_string_append_printf (s, "%a %a %a %a %d %d %" G_GUINT64_FORMAT "\n",
-      o->zoom_min, o->zoom_max, o->shift, o->brightness, o->flip,
-      o->flip_labels, o->seed);
+  g_string_append_printf (s,
+      "%a %a %a %a %a %a %a %a %d %d %d %" G_GUINT64_FORMAT "\n", o->zoom_min,
+      o->zoom_max, o->shift, o->brightness, o->noise, o->mosaic, o->paste,
+      o->speed, o->backwards, o->flip, o->flip_labels, o->seed);
   return g_string_free (s, FALSE);
 }
 

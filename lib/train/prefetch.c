@@ -38,7 +38,7 @@ make_image (QfPrefetch *p, Slot *slot, int image)
   qf_rng_next (&rng);
   g_array_set_size (b->boxes[image], 0);
   b->action[image] = s->action;
-  qf_sample_augment (&p->t->augment, s, rng,
+  qf_sample_augment (&p->t->augment, p->t->train, number, rng,
       b->codes + qf_trainer_sample_bytes (p->t) * (gsize) image,
       b->boxes[image]);
 }

@@ -4,7 +4,7 @@
 
 #include "model/model-private.h"
 #include "train/optimizer.h"
-#include "train/samples.h"
+#include "train/augment.h"
 #include "train/trainer.h"
 #include "vision/metrics.h"
 
@@ -15,6 +15,10 @@ struct _QfTrainer
   int n_labels;
   QfAugment augment;
   GPtrArray *train, *validation; /* QfSample */
+  QfStore *store;                /* their planes; NULL: none yet */
+  QfFrames *frames;              /* or the frames that they are; NULL: none */
+  GError *store_error;
+  int left_out; /* boxes */
   QfPool *pool;
   QfGraph *graph; /* what the net is built from */
   gboolean fresh; /* weights are to be drawn */
@@ -48,6 +52,17 @@ qf_trainer_sample_bytes (const QfTrainer *t)
 {
   return (gsize) t->o.planes.n * t->o.width * t->o.height;
 }
+
+/** Samples to come have their planes in @store (kept). Before the first. */
+void qf_trainer_set_store (QfTrainer *t, QfStore *store);
+
+/** Samples to come are frames of @frames (taken over). Before the first. */
+void qf_trainer_set_frames (QfTrainer *t, QfFrames *frames);
+
+/** As qf_trainer_add() with @planes in the trainer's store, or with @planes NULL
+ * and the number of a frame that is kept. */
+void qf_trainer_add_stored (QfTrainer *t, const guint8 *planes, int frame,
+    const QfBox *boxes, int n_boxes, int action, gboolean validation);
 
 /** Which samples become the images of a batch. */
 typedef struct

@@ -30,6 +30,7 @@ qf_train_options_init (QfTrainOptions *o)
   o->zoom_max = 2.0;
   o->shift = 0.1;
   o->brightness = 0.2;
+  o->speed = 1;
   o->flip = TRUE;
   o->seed = 1;
   o->quantize = TRUE;
@@ -74,6 +75,12 @@ check_options (const QfTrainOptions *o, GError **error)
   else if (!(o->zoom_min > 0) || !(o->zoom_max >= o->zoom_min)
       || o->zoom_max > 16 || o->zoom_min < 1.0 / 16)
     wrong = "zoom must be from 1/16 to 16, the lesser first";
+  else if (!(o->noise >= 0 && o->noise <= 64))
+    wrong = "noise must be from 0 to 64 codes";
+  else if (!(o->mosaic >= 0 && o->mosaic <= 1 && o->paste >= 0 && o->paste <= 1))
+    wrong = "mosaic and paste are shares from 0 to 1";
+  else if (!(o->speed >= 1 && o->speed <= 16))
+    wrong = "speed must be from 1 to 16";
   else if (!qf_loss_find (o->head))
     wrong = "this head cannot be trained; fcos and classify can";
   else if (count_labels (o->labels) < 1)
@@ -141,6 +148,30 @@ start_graph (const QfTrainOptions *o, QfModel *start, GError **error)
   return g_steal_pointer (&g);
 }
 
+/* Other pictures beside it would change what a picture's action is, and so would
+ * playing it backwards. */
+static void
+set_augment (QfTrainer *t)
+{
+  const QfTrainOptions *o = &t->o;
+  gboolean boxes = !g_str_equal (o->head, "classify");
+
+  t->augment = (QfAugment){ .planes = o->planes,
+    .width = o->width,
+    .height = o->height,
+    .zoom_min = o->zoom_min,
+    .zoom_max = o->zoom_max,
+    .shift = o->shift,
+    .brightness = o->brightness,
+    .noise = o->noise,
+    .mosaic = boxes ? o->mosaic : 0,
+    .paste = boxes ? o->paste : 0,
+    .speed = o->speed,
+    .backwards = boxes && o->backwards,
+    .flip = o->flip };
+  qf_planes_base (&o->planes, &t->augment.base);
+}
+
 QfTrainer *
 qf_trainer_new (const QfTrainOptions *options, QfModel *start, GError **error)
 {
@@ -159,9 +190,7 @@ qf_trainer_new (const QfTrainOptions *options, QfModel *start, GError **error)
   set_defaults (&t->o);
   t->o.checkpoint = t->checkpoint = g_strdup (options->checkpoint);
   t->n_labels = count_labels (t->labels);
-  t->augment = (QfAugment){ options->planes, options->width, options->height,
-    options->zoom_min, options->zoom_max, options->shift, options->brightness,
-    options->flip };
+  set_augment (t);
   t->train = g_ptr_array_new_with_free_func ((GDestroyNotify) qf_sample_free);
   t->validation
       = g_ptr_array_new_with_free_func ((GDestroyNotify) qf_sample_free);
@@ -203,6 +232,9 @@ qf_trainer_free (QfTrainer *t)
   g_clear_pointer (&t->graph, qf_graph_free);
   g_ptr_array_unref (t->train);
   g_ptr_array_unref (t->validation);
+  qf_frames_free (t->frames);
+  qf_store_unref (t->store);
+  g_clear_error (&t->store_error);
   qf_pool_free (t->pool);
   g_free (t->head);
   g_free (t->network);
@@ -210,39 +242,6 @@ qf_trainer_free (QfTrainer *t)
   g_free (t->optimizer_name);
   g_free (t->checkpoint);
   g_free (t);
-}
-
-void
-qf_trainer_add (QfTrainer *t, const guint8 *planes, const QfBox *boxes,
-    int n_boxes, int action, gboolean validation)
-{
-  QfSample *s
-      = qf_sample_new (planes, qf_trainer_sample_bytes (t), boxes, n_boxes, action);
-  int kept = 0;
-
-  for (int i = 0; i < n_boxes; i++) {
-    const QfBox *b = &s->boxes[i];
-
-    if (b->label >= 0 && b->label < t->n_labels && isfinite (b->x) && isfinite (b->y)
-        && isfinite (b->w) && isfinite (b->h) && b->w > 0 && b->h > 0)
-      s->boxes[kept++] = *b;
-  }
-  s->n_boxes = kept;
-  t->samples_hash = qf_sample_hash (s, qf_trainer_sample_bytes (t),
-      t->samples_hash + (validation ? 1 : 0));
-  g_ptr_array_add (validation ? t->validation : t->train, s);
-}
-
-int
-qf_trainer_n_samples (const QfTrainer *t, gboolean validation)
-{
-  return (int) (validation ? t->validation : t->train)->len;
-}
-
-gsize
-qf_trainer_bytes (const QfTrainer *t)
-{
-  return qf_trainer_sample_bytes (t) * (t->train->len + t->validation->len);
 }
 
 /* One step -------------------------------------------------------------------------- */
@@ -349,6 +348,11 @@ qf_trainer_prepare (QfTrainer *t, GError **error)
 {
   int n = (int) t->train->len, boxes = 0, actions = 0;
   QfRng rng = { t->o.seed };
+
+  if (t->store_error) {
+    g_propagate_error (error, g_error_copy (t->store_error));
+    return FALSE;
+  }
 
   for (int i = 0; i < n; i++) {
     const QfSample *s = g_ptr_array_index (t->train, (guint) i);

@@ -38,12 +38,23 @@ typedef struct
   double zoom_min, zoom_max; /**< augmentation, factors about 1 */
   double shift;              /**< augmentation, share of the picture */
   double brightness;         /**< augmentation, 0 … 1; 0: off */
+  double noise;              /**< augmentation, largest standard deviation,
+                                  codes; 0: off */
+  double mosaic; /**< share of samples that become four in one; boxes only */
+  double paste;  /**< share of samples into which 1 to 3 objects of others are
+                      pasted, with what they leave in differences */
+  double speed;  /**< samples of frames play at 1/speed … speed; 1: as they are */
+  gboolean backwards; /**< one half of the samples of frames plays backwards;
+                           boxes only */
   gboolean flip;             /**< mirrored left to right in one half */
   gboolean flip_labels;      /**< FALSE: labels stay as they are under a flip */
   double minutes;            /**< stop in time for this many; 0: no limit */
   guint64 seed;
   int threads;               /**< 0: as many as the affinity mask allows */
   gboolean quantize;         /**< FALSE: the same in float (for comparison) */
+
+  guint64 memory_limit; /**< bytes of samples in memory; what is beyond lies in a
+                             mapped temporary file; 0: no limit */
 
   /* A new option that changes what is learned belongs into the digest of
    * checkpoint.c, too. */
@@ -94,9 +105,15 @@ QfTrainer *qf_trainer_new (const QfTrainOptions *options, QfModel *start,
 void qf_trainer_free (QfTrainer *t);
 
 /** Copies a sample: @planes [planes][height][width] of the options' size, @boxes
- * in pixels of that input, @action a label number or −1. */
+ * in pixels of that input, @action a label number or −1. Boxes that cannot be
+ * learned (not finite, empty, outside, of unknown label) are left out and
+ * counted. What goes wrong with the memory limit's file is told by
+ * qf_trainer_run(). */
 void qf_trainer_add (QfTrainer *t, const guint8 *planes, const QfBox *boxes,
     int n_boxes, int action, gboolean validation);
+
+/** Boxes that were left out. */
+int qf_trainer_n_left_out (const QfTrainer *t);
 
 /** Samples held, and their bytes. */
 int qf_trainer_n_samples (const QfTrainer *t, gboolean validation);

@@ -165,7 +165,7 @@ compare_frame (State *s, QfEngine *engine, const char *folder, int frame)
   QfBatch batch = { s->t, one, 0, 1 };
   g_autoptr (GByteArray) net = NULL, ran = NULL;
 
-  g_ptr_array_add (one, qf_sample_new (planes, size, NULL, 0, -1));
+  g_ptr_array_add (one, qf_sample_new (planes, -1, NULL, 0, -1));
   qf_batch_load (&batch, 0, 0);
   qf_net_forward (s->t->net, 1, FALSE);
   memcpy (qf_engine_input (engine, 0)->data, planes, size);
