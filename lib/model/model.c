@@ -15,7 +15,10 @@
 
 #define MAX_FILE_SIZE ((gsize) 1 << 30)
 #define MAX_FIELDS 400000 /* of the model and of its graph */
-#define GRAPH_TAG 0x3a    /* field 7, bytes */
+#ifndef MAP_POPULATE /* Linux: all pages at once, which are filled at once */
+#define MAP_POPULATE 0
+#endif
+#define GRAPH_TAG 0x3a /* field 7, bytes */
 
 static void
 split_labels (QfModel *model)
@@ -172,8 +175,8 @@ static GBytes *
 read_all (int fd, gsize size, GError **error)
 {
   g_autoptr (GBytes) bytes = NULL;
-  guint8 *data = mmap (
-      NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  guint8 *data = mmap (NULL, size, PROT_READ | PROT_WRITE,
+      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
   gsize done = 0;
 
   if (data == MAP_FAILED) {
@@ -263,8 +266,8 @@ qf_model_load (const char *path, GError **error)
 }
 
 QfModel *
-qf_model_load_bound (const char *path, const QfBinding *bindings,
-    int n_bindings, GError **error)
+qf_model_load_bound (
+    const char *path, const QfBinding *bindings, int n_bindings, GError **error)
 {
   QfModel *model;
   /* O_NONBLOCK: a FIFO must not hold us up before fstat() sees what it is */
