@@ -225,6 +225,10 @@ gst_qf_train_plan_options (const GstQfTrainPlan *plan, const gchar *head,
   o->zoom_max = s->zoom;
   o->shift = s->shift;
   o->brightness = s->brightness;
+  o->noise = s->noise;
+  o->mosaic = s->mosaic;
+  o->paste = s->paste;
+  o->memory_limit = (guint64) s->memory_limit << 20;
   o->flip = s->flip;
   o->minutes = s->minutes;
   o->seed = s->seed;

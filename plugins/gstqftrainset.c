@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "train/trainer-private.h"
 
 /* A class as metas name it. */
 typedef struct
@@ -17,8 +18,8 @@ typedef struct
 
 typedef struct
 {
-  guint8 *planes;
-  QfBox *boxes; /* label: number of the class in the set's table */
+  const guint8 *planes; /* in the store */
+  QfBox *boxes;         /* label: number of the class in the set's table */
   gint n_boxes;
   gint action; /* likewise; −1: none */
   guint order; /* of arrival */
@@ -28,6 +29,7 @@ typedef struct
 struct _GstQfTrainSet
 {
   gsize bytes;
+  QfStore *store;
   guint max;
   QfRng rng;
   GPtrArray *samples; /* Sample */
@@ -43,17 +45,18 @@ sample_free (gpointer data)
 {
   Sample *s = data;
 
-  g_free (s->planes);
   g_free (s->boxes);
   g_free (s);
 }
 
 GstQfTrainSet *
-gst_qf_train_set_new (gsize bytes, guint max, guint64 seed)
+gst_qf_train_set_new (
+    gsize bytes, guint max, guint64 memory_limit, guint64 seed)
 {
   GstQfTrainSet *s = g_new0 (GstQfTrainSet, 1);
 
   s->bytes = bytes;
+  s->store = qf_store_new (bytes, memory_limit);
   s->max = max;
   s->rng.state = seed;
   s->samples = g_ptr_array_new_with_free_func (sample_free);
@@ -70,6 +73,7 @@ gst_qf_train_set_free (GstQfTrainSet *s)
   g_ptr_array_unref (s->samples);
   for (gint i = 0; i < 2; i++)
     g_array_unref (s->classes[i]);
+  qf_store_unref (s->store);
   g_free (s->planes);
   g_free (s);
 }
@@ -134,9 +138,9 @@ take_box (GstQfTrainSet *s, const QfuseDetection *d,
   return TRUE;
 }
 
-void
+gboolean
 gst_qf_train_set_add (GstQfTrainSet *s, const QfuseTruthMeta *truth,
-    const QfGeometry *geometry, gboolean validation)
+    const QfGeometry *geometry, gboolean validation, GError **error)
 {
   Sample *sample = g_new0 (Sample, 1);
 
@@ -161,14 +165,18 @@ gst_qf_train_set_add (GstQfTrainSet *s, const QfuseTruthMeta *truth,
 
   if (s->slot < 0) {
     sample_free (sample);
-    return;
+    return TRUE;
   }
-  sample->planes = g_steal_pointer (&s->planes);
   if ((guint) s->slot < s->samples->len) {
-    sample_free (s->samples->pdata[s->slot]);
+    Sample *old = s->samples->pdata[s->slot];
+
+    qf_store_release (s->store, old->planes);
+    sample_free (old);
     s->samples->pdata[s->slot] = sample;
   } else
     g_ptr_array_add (s->samples, sample);
+  sample->planes = qf_store_add (s->store, s->planes, error);
+  return sample->planes != NULL;
 }
 
 guint
@@ -305,6 +313,7 @@ gst_qf_train_set_move (GstQfTrainSet *s, QfTrainer *trainer,
     return FALSE;
   gst_qf_train_set_size (s, &n_validation);
   g_ptr_array_sort (s->samples, by_arrival);
+  qf_trainer_set_store (trainer, s->store);
   for (guint i = 0; i < s->samples->len; i++) {
     Sample *sample = s->samples->pdata[i];
     gboolean validation = sample->validation;
@@ -316,10 +325,9 @@ gst_qf_train_set_move (GstQfTrainSet *s, QfTrainer *trainer,
     if (n_validation == 0)
       validation = (guint) ((n + 1) * share) > (guint) (n * share);
     n++;
-    qf_trainer_add (trainer, sample->planes, sample->boxes,
+    qf_trainer_add_stored (trainer, sample->planes, -1, sample->boxes,
         actions ? 0 : sample->n_boxes, actions ? numbers[sample->action] : -1,
         validation);
-    g_clear_pointer (&sample->planes, g_free); /* it has its own copy */
   }
   g_ptr_array_set_size (s->samples, 0);
   return TRUE;

@@ -11,9 +11,12 @@ G_BEGIN_DECLS
  * are known. Not thread-safe. */
 typedef struct _GstQfTrainSet GstQfTrainSet;
 
-/** @bytes: of one sample's planes. @max: of @max + k samples any @max are kept
- * with equal chance, the same ones for the same @seed; 0: all. */
-GstQfTrainSet *gst_qf_train_set_new (gsize bytes, guint max, guint64 seed);
+/** @bytes: of one sample's planes. @memory_limit: bytes of planes in memory,
+ * what is beyond lies in a temporary file; 0: no limit. @max: of @max + k
+ * samples any @max are kept with equal chance, the same ones for the same
+ * @seed; 0: all. */
+GstQfTrainSet *gst_qf_train_set_new (
+    gsize bytes, guint max, guint64 memory_limit, guint64 seed);
 void gst_qf_train_set_free (GstQfTrainSet *s);
 
 /** Room for the next sample's planes, which the caller fills; NULL where this
@@ -22,9 +25,9 @@ guint8 *gst_qf_train_set_next (GstQfTrainSet *s);
 
 /** Adds it with what is true of it. @geometry: how the picture lies in the
  * planes.
- * @validation: held back. */
-void gst_qf_train_set_add (GstQfTrainSet *s, const QfuseTruthMeta *truth,
-    const QfGeometry *geometry, gboolean validation);
+ * @validation: held back. FALSE: there is no room for it. */
+gboolean gst_qf_train_set_add (GstQfTrainSet *s, const QfuseTruthMeta *truth,
+    const QfGeometry *geometry, gboolean validation, GError **error);
 
 /** Samples held; those held back among them. */
 guint gst_qf_train_set_size (const GstQfTrainSet *s, guint *n_validation);

@@ -10,6 +10,10 @@ enum
   PROP_CHECKPOINT_FILE,
   PROP_CHECKPOINT_INTERVAL,
   PROP_RESUME,
+  PROP_MEMORY_LIMIT,
+  PROP_NOISE,
+  PROP_MOSAIC,
+  PROP_PASTE,
   PROP_PLANES,
   PROP_FRAMES,
   PROP_VALIDATION,
@@ -191,6 +195,12 @@ double_of (const GstQfTrainSettings *s, guint id)
   GstQfTrainSettings *m = (GstQfTrainSettings *) s;
 
   switch (id) {
+    case PROP_NOISE:
+      return &m->noise;
+    case PROP_MOSAIC:
+      return &m->mosaic;
+    case PROP_PASTE:
+      return &m->paste;
     case PROP_CHECKPOINT_INTERVAL:
       return &m->checkpoint_interval;
     case PROP_LEARNING_RATE:
@@ -257,6 +267,9 @@ gst_qf_train_settings_set (GstQfTrainSettings *s, guint id, const GValue *value)
       case PROP_MAX_SAMPLES:
         s->max_samples = g_value_get_uint (value);
         break;
+      case PROP_MEMORY_LIMIT:
+        s->memory_limit = g_value_get_uint (value);
+        break;
       case PROP_SEED:
         s->seed = g_value_get_uint64 (value);
         break;
@@ -305,6 +318,9 @@ gst_qf_train_settings_get (const GstQfTrainSettings *s, guint id, GValue *value)
         break;
       case PROP_MAX_SAMPLES:
         g_value_set_uint (value, s->max_samples);
+        break;
+      case PROP_MEMORY_LIMIT:
+        g_value_set_uint (value, s->memory_limit);
         break;
       case PROP_SEED:
         g_value_set_uint64 (value, s->seed);
@@ -430,6 +446,17 @@ install_samples (GObjectClass *klass, const GstQfTrainSettings *d)
 }
 
 static void
+install_memory (GObjectClass *klass, const GstQfTrainSettings *d)
+{
+  g_object_class_install_property (klass, PROP_MEMORY_LIMIT,
+      g_param_spec_uint ("memory-limit", "Memory limit",
+          "Megabytes (2^20 bytes) of samples in memory; what is beyond lies in "
+          "a "
+          "temporary file in $TMPDIR or /var/tmp; 0: no limit",
+          0, G_MAXINT, d->memory_limit, FLAGS));
+}
+
+static void
 install_training (GObjectClass *klass, const GstQfTrainSettings *d)
 {
   g_object_class_install_property (klass, PROP_EPOCHS,
@@ -465,7 +492,8 @@ install_training (GObjectClass *klass, const GstQfTrainSettings *d)
           d->assignment, FLAGS));
   g_object_class_install_property (klass, PROP_BATCHES_FILE,
       g_param_spec_string ("batches-file", "Batches file",
-          "Train nothing; write the augmented batches in the order in which they "
+          "Train nothing; write the augmented batches in the order in which "
+          "they "
           "would be learnt from to this file or pipe, for training elsewhere",
           NULL, FLAGS));
   g_object_class_install_property (klass, PROP_AVERAGE,
@@ -491,6 +519,20 @@ install_training (GObjectClass *klass, const GstQfTrainSettings *d)
 static void
 install_augmentation (GObjectClass *klass, const GstQfTrainSettings *d)
 {
+  g_object_class_install_property (klass, PROP_NOISE,
+      g_param_spec_double ("noise", "Noise",
+          "Add noise of a standard deviation of up to this, codes, 0 to 64; "
+          "differences with a dead band get none",
+          0, 64, d->noise, FLAGS));
+  g_object_class_install_property (klass, PROP_MOSAIC,
+      g_param_spec_double ("mosaic", "Mosaic",
+          "Share of samples with boxes that become four in one, 0 to 1", 0, 1,
+          d->mosaic, FLAGS));
+  g_object_class_install_property (klass, PROP_PASTE,
+      g_param_spec_double ("paste", "Paste",
+          "Share of samples into which 1 to 3 objects of other samples are "
+          "pasted, in all planes, 0 to 1",
+          0, 1, d->paste, FLAGS));
   g_object_class_install_property (klass, PROP_FLIP,
       g_param_spec_boolean ("flip", "Flip",
           "Mirror one half of the samples left to right; off where left and "
@@ -519,6 +561,7 @@ gst_qf_train_settings_install (GObjectClass *klass)
   gst_qf_train_settings_init (&d);
   install_files (klass, &d);
   install_samples (klass, &d);
+  install_memory (klass, &d);
   install_training (klass, &d);
   install_augmentation (klass, &d);
   gst_qf_train_settings_clear (&d);

@@ -19,12 +19,14 @@ typedef enum
 typedef struct
 {
   gchar *model_file, *start_file, *checkpoint_file;
-  gchar *planes, *frames, *validation, *labels, *network, *optimizer, *assignment, *batches_file;
+  gchar *planes, *frames, *validation, *labels, *network, *optimizer,
+      *assignment, *batches_file;
   guint every, max_samples;
   guint64 seed;
   gint epochs, batch_size, threads, width, height;
   gint rate_n, rate_d;
-  gdouble checkpoint_interval;
+  guint memory_limit; /* MB */
+  gdouble checkpoint_interval, noise, mosaic, paste;
   gdouble learning_rate, weight_decay, clip_norm, average, minutes, zoom, shift,
       brightness;
   gboolean flip, quantize, resume;

@@ -20,8 +20,8 @@
  * Stopping (READY, a flush) ends training within a batch and leaves the best
  * model so far; PAUSED holds it until PLAYING.
  *
- * With #GstQfuseTrain:checkpoint-file the whole state of the training is kept in
- * a file; with #GstQfuseTrain:resume and the same stream a training that was
+ * With #GstQfuseTrain:checkpoint-file the whole state of the training is kept
+ * in a file; with #GstQfuseTrain:resume and the same stream a training that was
  * stopped or killed goes on from it, to the same bytes as without the stop.
  *
  * Messages while training: PROGRESS with code `train`; after each epoch an
@@ -103,7 +103,9 @@ new_set (GstQfuseTrain *self)
 {
   g_clear_pointer (&self->set, gst_qf_train_set_free);
   self->set = gst_qf_train_set_new (gst_qf_want_size (&self->plan->want),
-      self->plan->settings.max_samples, self->plan->settings.seed);
+      self->plan->settings.max_samples,
+      (guint64) self->plan->settings.memory_limit << 20,
+      self->plan->settings.seed);
   GST_OBJECT_LOCK (self);
   self->seen = (Seen){ 0 };
   GST_OBJECT_UNLOCK (self);
@@ -245,8 +247,8 @@ push_planes (
 
   if (!self->asked) {
     self->asked = TRUE;
-    gst_pad_push_event (GST_BASE_SINK_PAD (self),
-        gst_qf_planes_event_new (&self->plan->want));
+    gst_pad_push_event (
+        GST_BASE_SINK_PAD (self), gst_qf_planes_event_new (&self->plan->want));
   }
   if (!gst_video_frame_map (&frame, &self->info, buffer, GST_MAP_READ))
     return NULL;
@@ -287,6 +289,7 @@ gst_qfuse_train_render (GstBaseSink *sink, GstBuffer *buffer)
       buffer, (guint) self->info.width, (guint) self->info.height);
   GstQfTrainUse use = GST_QF_TRAIN_SKIP;
   const QfGeometry *geometry;
+  g_autoptr (GError) error = NULL;
   guint8 *planes = NULL;
 
   if (truth) {
@@ -302,9 +305,13 @@ gst_qfuse_train_render (GstBaseSink *sink, GstBuffer *buffer)
         ("A frame cannot be read: its memory does not fit its caps."), (NULL));
     return GST_FLOW_ERROR;
   }
-  if (use != GST_QF_TRAIN_SKIP)
-    gst_qf_train_set_add (
-        self->set, truth, geometry, use == GST_QF_TRAIN_VALIDATE);
+  if (use != GST_QF_TRAIN_SKIP &&
+      !gst_qf_train_set_add (
+          self->set, truth, geometry, use == GST_QF_TRAIN_VALIDATE, &error)) {
+    GST_ELEMENT_ERROR (
+        self, RESOURCE, NO_SPACE_LEFT, ("%s", error->message), (NULL));
+    return GST_FLOW_ERROR;
+  }
   count_frame (
       self, truth ? n : -1, use != GST_QF_TRAIN_SKIP, self->planer_idle);
   return GST_FLOW_OK;

@@ -19,6 +19,9 @@ static char *fit, *head, *network, *optimizer, *assignment, *checkpoint;
 static char *batches;
 static int every = 1, epochs, batch_size, threads, max_samples = -1;
 static double minutes, learning_rate, checkpoint_interval = -1;
+static double noise = -1, mosaic = -1, paste = -1;
+static int memory_limit;
+static char *metrics;
 static double weight_decay = -1, clip_norm, average;
 static gint64 seed = 1;
 static gboolean json, no_flip, resume;
@@ -94,6 +97,19 @@ static const GOptionEntry entries[] = {
       "or pipe, for training elsewhere (tests/bench/pytorch_train.py reads "
       "them)",
       "FILE" },
+  { "memory-limit", 0, 0, G_OPTION_ARG_INT, &memory_limit,
+      "Megabytes of samples in memory, the others in a temporary file (default "
+      "0: no limit)",
+      "MB" },
+  { "noise", 0, 0, G_OPTION_ARG_DOUBLE, &noise,
+      "Add noise of up to this standard deviation, codes (default 0)", "S" },
+  { "mosaic", 0, 0, G_OPTION_ARG_DOUBLE, &mosaic,
+      "Share of samples that become four in one (default 0)", "P" },
+  { "paste", 0, 0, G_OPTION_ARG_DOUBLE, &paste,
+      "Share of samples into which objects of others are pasted (default 0)",
+      "P" },
+  { "metrics", 0, 0, G_OPTION_ARG_FILENAME, &metrics,
+      "Write a row of figures an epoch to this file, as metrics.csv", "CSV" },
   { "checkpoint", 0, 0, G_OPTION_ARG_FILENAME, &checkpoint,
       "Keep the whole state of the training in FILE, to go on after a crash",
       "FILE" },
@@ -152,11 +168,44 @@ append_number (
     g_string_append_printf (line, format, value);
 }
 
+static const char *const fields[] = { "loss", "loss-class", "loss-box", "ap50",
+  "best-f1", "accuracy", "learning-rate", "seconds" };
+
+/* A row of an epoch; what was not measured stays empty. A training that goes on
+ * from a checkpoint goes on in the file. */
+static void
+write_metrics (const GstStructure *s, int epoch, gboolean best)
+{
+  gboolean empty =
+      !g_file_test (metrics, G_FILE_TEST_EXISTS) || (epoch == 1 && !resume);
+  FILE *f = fopen (metrics, empty ? "w" : "a");
+  gboolean ok = f != NULL;
+
+  for (gsize i = 0; f && empty && i < G_N_ELEMENTS (fields); i++)
+    ok &= fprintf (f, "%s%s", i == 0 ? "epoch," : ",", fields[i]) > 0;
+  if (f && empty)
+    ok &= fputs (",written\n", f) >= 0;
+  if (f)
+    ok &= fprintf (f, "%d", epoch) > 0;
+  for (gsize i = 0; f && i < G_N_ELEMENTS (fields); i++) {
+    char text[G_ASCII_DTOSTR_BUF_SIZE] = "";
+    double value;
+
+    if (gst_structure_get_double (s, fields[i], &value))
+      g_ascii_formatd (text, sizeof text, "%.6g", value);
+    ok &= fprintf (f, ",%s", text) > 0;
+  }
+  if (f)
+    ok = fprintf (f, ",%d\n", best) > 0 && ok;
+  if (f)
+    ok = fclose (f) == 0 && ok;
+  if (!ok)
+    g_printerr ("qfuse: warning: %s cannot be written\n", metrics);
+}
+
 static void
 on_message (GstMessage *message, gpointer data)
 {
-  static const char *const fields[] = { "loss", "loss-class", "loss-box",
-    "ap50", "best-f1", "accuracy", "learning-rate", "seconds" };
   Train *t = data;
   const GstStructure *s = gst_message_get_structure (message);
   g_autoptr (GString) line = g_string_new (NULL);
@@ -170,6 +219,8 @@ on_message (GstMessage *message, gpointer data)
   gst_structure_get_boolean (s, "best", &best);
   if (best)
     t->best_epoch = epoch;
+  if (metrics)
+    write_metrics (s, epoch, best);
   if (t->builder) {
     json_builder_begin_object (t->builder);
     tool_json_int (t->builder, "epoch", epoch);
@@ -233,6 +284,13 @@ set_up_trainer (GstElement *train, GError **error)
       threads, "minutes", minutes, "labels", labels, "flip", !no_flip, NULL);
   g_object_set (train, "batches-file", batches, NULL);
   g_object_set (train, "checkpoint-file", checkpoint, "resume", resume, NULL);
+  g_object_set (train, "memory-limit", (guint) memory_limit, NULL);
+  if (noise >= 0)
+    g_object_set (train, "noise", noise, NULL);
+  if (mosaic >= 0)
+    g_object_set (train, "mosaic", mosaic, NULL);
+  if (paste >= 0)
+    g_object_set (train, "paste", paste, NULL);
   if (checkpoint_interval >= 0)
     g_object_set (train, "checkpoint-interval", checkpoint_interval, NULL);
   if (planes)
