@@ -32,11 +32,11 @@ slice_read (QfCall *c, Slice *s, GError **error)
   gint64 starts[QF_MAX_RANK], ends[QF_MAX_RANK], axes[QF_MAX_RANK];
   gint64 steps[QF_MAX_RANK];
   int n = read_list (c, "starts", 1, starts, error);
-  int n_ends = read_list (c, "ends", 2, ends, error);
+  int n_ends = n < -1 ? -2 : read_list (c, "ends", 2, ends, error);
   int n_axes = n_ends < -1 ? -2 : read_list (c, "axes", 3, axes, error);
-  int n_steps = c->opset < 10 || n_axes < -1
-      ? -1
-      : read_list (c, "steps", 4, steps, error);
+  int n_steps = n_axes < -1 ? -2
+      : c->opset < 10       ? -1
+                            : read_list (c, "steps", 4, steps, error);
 
   if (n < -1 || n_ends < -1 || n_axes < -1 || n_steps < -1)
     return FALSE;
