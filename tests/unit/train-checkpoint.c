@@ -6,6 +6,7 @@
 #include "trainnet.h"
 
 #include <glib/gstdio.h>
+#include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -337,6 +338,57 @@ test_not_writable (void)
   expect (&o, QF_ERROR_FILE, "cannot be written");
 }
 
+/* A rate that blows up: an error that names it; the checkpoint is of a step
+ * before, whole, and goes on with what made it (to the same error). */
+static void
+test_divergence (void)
+{
+  g_autofree char *folder = scratch_folder ();
+  g_autofree char *path = g_build_filename (folder, "c.qfc", NULL);
+  g_autofree char *before = NULL, *after = NULL;
+  QfTrainOptions o;
+  gsize size, size_after;
+
+  options (&o, path);
+  o.learning_rate = 1e30;
+  expect (&o, QF_ERROR_FAILED, "learning rate");
+  g_assert_true (g_file_get_contents (path, &before, &size, NULL));
+  expect (&o, QF_ERROR_FAILED, "learning rate");
+  g_assert_true (g_file_get_contents (path, &after, &size_after, NULL));
+  g_assert_cmpmem (before, size, after, size_after);
+  remove_folder (folder);
+}
+
+/* One sample alone is learned from, with every kind of augmentation. */
+static void
+test_one_sample (void)
+{
+  QfTrainOptions o;
+  g_autoptr (QfTrainer) t = NULL;
+  g_autoptr (GError) error = NULL;
+  guint8 planes[2 * SIZE * SIZE] = { 0 };
+  QfBox box = { 8, 8, 10, 10, 1, 0, 0, FALSE };
+  QfBox wrong[] = { { 40, 8, 5, 5, 1, 0, 0, FALSE },
+    { 8, 8, 0, 5, 1, 0, 0, FALSE }, { 8, 8, 5, 5, 1, 7, 0, FALSE },
+    { NAN, 8, 5, 5, 1, 0, 0, FALSE }, { -20, 8, 5, 5, 1, 0, 0, FALSE } };
+
+  options (&o, NULL);
+  o.mosaic = o.paste = 0.5;
+  o.noise = 4;
+  t = qf_trainer_new (&o, NULL, &error);
+  g_assert_no_error (error);
+  qf_trainer_add (t, planes, wrong, G_N_ELEMENTS (wrong), -1, FALSE);
+  g_assert_cmpint (qf_trainer_n_left_out (t), ==, G_N_ELEMENTS (wrong));
+  g_assert_false (qf_trainer_run (t, NULL, NULL, &error));
+  g_assert_error (error, QF_ERROR, QF_ERROR_ARGUMENT);
+  g_clear_error (&error);
+  qf_trainer_free (g_steal_pointer (&t));
+  t = qf_trainer_new (&o, NULL, &error);
+  qf_trainer_add (t, planes, &box, 1, -1, FALSE);
+  g_assert_true (qf_trainer_run (t, NULL, NULL, &error));
+  g_assert_no_error (error);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -348,5 +400,7 @@ main (int argc, char **argv)
   g_test_add_func ("/train/checkpoint/kills", test_kills);
   g_test_add_func ("/train/checkpoint/damaged", test_damaged);
   g_test_add_func ("/train/checkpoint/not-writable", test_not_writable);
+  g_test_add_func ("/train/checkpoint/divergence", test_divergence);
+  g_test_add_func ("/train/checkpoint/one-sample", test_one_sample);
   return g_test_run ();
 }
