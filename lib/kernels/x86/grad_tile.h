@@ -63,28 +63,41 @@ dx_tile (int m, const Dx *d, const float *a, float *c)
   case count:                                                                  \
     function (count, __VA_ARGS__);                                             \
     break;
+/* Each number of rows is a constant. */
+#if TILE == 6
+#define ROWS(m, function, ...)                                                 \
+  switch (m) {                                                                 \
+    ROWS_CASE (function, 1, __VA_ARGS__)                                       \
+    ROWS_CASE (function, 2, __VA_ARGS__)                                       \
+    ROWS_CASE (function, 3, __VA_ARGS__)                                       \
+    ROWS_CASE (function, 4, __VA_ARGS__)                                       \
+    ROWS_CASE (function, 5, __VA_ARGS__)                                       \
+    default:                                                                   \
+      function (6, __VA_ARGS__);                                               \
+  }
+#else
+#define ROWS(m, function, ...)                                                 \
+  switch (m) {                                                                 \
+    ROWS_CASE (function, 1, __VA_ARGS__)                                       \
+    ROWS_CASE (function, 2, __VA_ARGS__)                                       \
+    ROWS_CASE (function, 3, __VA_ARGS__)                                       \
+    ROWS_CASE (function, 4, __VA_ARGS__)                                       \
+    ROWS_CASE (function, 5, __VA_ARGS__)                                       \
+    ROWS_CASE (function, 6, __VA_ARGS__)                                       \
+    ROWS_CASE (function, 7, __VA_ARGS__)                                       \
+    ROWS_CASE (function, 8, __VA_ARGS__)                                       \
+    ROWS_CASE (function, 9, __VA_ARGS__)                                       \
+    ROWS_CASE (function, 10, __VA_ARGS__)                                      \
+    ROWS_CASE (function, 11, __VA_ARGS__)                                      \
+    default:                                                                   \
+      function (12, __VA_ARGS__);                                              \
+  }
+#endif
 
-/* Fewer rows than a tile has, by a constant each. */
 static void
 dx_rows (int m, const Dx *d, const float *a, float *c)
 {
-  switch (m) {
-    ROWS_CASE (dx_tile, 1, d, a, c)
-    ROWS_CASE (dx_tile, 2, d, a, c)
-    ROWS_CASE (dx_tile, 3, d, a, c)
-    ROWS_CASE (dx_tile, 4, d, a, c)
-    ROWS_CASE (dx_tile, 5, d, a, c)
-#if TILE > 6
-    ROWS_CASE (dx_tile, 6, d, a, c)
-    ROWS_CASE (dx_tile, 7, d, a, c)
-    ROWS_CASE (dx_tile, 8, d, a, c)
-    ROWS_CASE (dx_tile, 9, d, a, c)
-    ROWS_CASE (dx_tile, 10, d, a, c)
-    ROWS_CASE (dx_tile, 11, d, a, c)
-#endif
-    default:
-      dx_tile (TILE, d, a, c);
-  }
+  ROWS (m, dx_tile, d, a, c)
 }
 
 /* Fewer channels than lanes: by way of a full tile. */
@@ -104,6 +117,16 @@ dx_narrow (int m, const Dx *d, const float *a, float *c)
             sizeof (float) * (size_t)d->n);
 }
 
+/* Rows of the next tile where @m are left: tiles that differ by one at most, for
+ * a short one has too few sums to hide an addition's latency. */
+static int
+next_rows (int m)
+{
+  int tiles = (m + TILE - 1) / TILE;
+
+  return (m + tiles - 1) / tiles;
+}
+
 static void
 conv_dx_f32 (int m, const QfGradTap *taps, int n_taps, int depth,
              const float *a, const float *w, float *c, ptrdiff_t c_step, int n,
@@ -111,12 +134,13 @@ conv_dx_f32 (int m, const QfGradTap *taps, int n_taps, int depth,
 {
   Dx d = { taps, n_taps, depth, w, c_step, n, add };
 
-  for (int i = 0; i < m; i += TILE) {
-    int rows = m - i < TILE ? m - i : TILE;
+  while (m > 0) {
+    int rows = next_rows (m);
 
     (n < QF_GRAD_LANES ? dx_narrow : dx_rows) (rows, &d, a, c);
-    a += TILE * QF_GRAD_LANES;
-    c += TILE * c_step;
+    a += rows * QF_GRAD_LANES;
+    c += rows * c_step;
+    m -= rows;
   }
 }
 
@@ -168,12 +192,12 @@ static void
 conv_dw_f32 (int m, const ptrdiff_t *off, const float *a,
              const QfGradArea *area, const float *b, float *c)
 {
-  int i = 0;
+  while (m > 0) {
+    int rows = next_rows (m);
 
-  for (; i + TILE <= m; i += TILE)
-    dw_tile (TILE, off + i, a, area, b, c + i * QF_GRAD_LANES);
-  for (; i + 3 <= m; i += 3)
-    dw_tile (3, off + i, a, area, b, c + i * QF_GRAD_LANES);
-  for (; i < m; i++)
-    dw_tile (1, off + i, a, area, b, c + i * QF_GRAD_LANES);
+    ROWS (rows, dw_tile, off, a, area, b, c)
+    off += rows;
+    c += rows * QF_GRAD_LANES;
+    m -= rows;
+  }
 }
