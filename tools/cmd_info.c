@@ -67,6 +67,20 @@ print_tensor (const char *what, const QfTensor *t)
   g_print ("\n");
 }
 
+/* Why a step is not int8; "" where it is, or only moves data. */
+static const char *
+why_float (const QfEngineStep *s)
+{
+  if (s->quantized || strcmp (s->op, "Layout") == 0)
+    return "";
+  if (strcmp (s->op, "QuantizeLinear") == 0 ||
+      strcmp (s->op, "DequantizeLinear") == 0)
+    return "border between int8 and float";
+  if (g_strcmp0 (s->kernel, "plain") == 0)
+    return "operator has no int8 kernel";
+  return "input, weights or result are not quantized";
+}
+
 static void
 print_text (const QfModel *model, const QfEngine *engine)
 {
@@ -84,17 +98,18 @@ print_text (const QfModel *model, const QfEngine *engine)
     print_tensor ("input", qf_engine_input (engine, i));
   for (int i = 0; i < qf_engine_n_outputs (engine); i++)
     print_tensor ("output", qf_engine_output (engine, i));
-  g_print ("Graph as it runs:\n  %3s  %-20s %-14s %-7s %-15s %9s %9s\n", "#",
-      "node", "operator", "type", "output", "MMAC", "bytes");
+  g_print ("Graph as it runs:\n  %3s  %-20s %-14s %-7s %-15s %9s %9s  %s\n",
+      "#", "node", "operator", "type", "output", "MMAC", "bytes",
+      "why not int8");
   for (int i = 0; i < qf_engine_n_steps (engine); i++) {
     QfEngineStep s;
     g_autofree char *shape = NULL;
 
     qf_engine_step (engine, i, &s);
     shape = g_strdup_printf ("%d x %d x %d", s.c, s.h, s.w);
-    g_print ("  %3d  %-20s %-14s %-7s %-15s %9.3f %9" G_GSIZE_FORMAT "\n", i,
-        s.name, s.op, s.quantized ? "int8" : "float", shape,
-        (double) s.macs * 1e-6, s.weight_bytes);
+    g_print ("  %3d  %-20s %-14s %-7s %-15s %9.3f %9" G_GSIZE_FORMAT "  %s\n",
+        i, s.name, s.op, s.quantized ? "int8" : "float", shape,
+        (double) s.macs * 1e-6, s.weight_bytes, why_float (&s));
   }
   g_print ("Sum: %.3f MMAC a picture, %" G_GINT64_FORMAT
            " bytes of weights, %" G_GSIZE_FORMAT
@@ -165,6 +180,7 @@ print_object (const QfModel *model, const QfEngine *engine)
     tool_json_string (b, "kernel", s.kernel ? s.kernel : "");
     json_builder_set_member_name (b, "quantized");
     json_builder_add_boolean_value (b, s.quantized);
+    tool_json_string (b, "why_float", why_float (&s));
     json_shape (b, "shape", s.c, s.h, s.w);
     tool_json_int (b, "macs", s.macs);
     tool_json_int (b, "weight_bytes", (gint64) s.weight_bytes);
