@@ -220,6 +220,7 @@ gst_qf_train_plan_options (const GstQfTrainPlan *plan, const gchar *head,
   o->weight_decay = s->weight_decay;
   o->clip_norm = s->clip_norm;
   o->average = s->average;
+  o->ranges = s->ranges ? s->ranges : o->ranges;
   o->assign = s->assignment ? s->assignment : o->assign;
   o->zoom_min = 1 / s->zoom;
   o->zoom_max = s->zoom;

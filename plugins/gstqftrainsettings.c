@@ -21,6 +21,7 @@ enum
   PROP_NETWORK,
   PROP_OPTIMIZER,
   PROP_ASSIGNMENT,
+  PROP_RANGES,
   PROP_BATCHES_FILE,
   PROP_EVERY,
   PROP_MAX_SAMPLES,
@@ -96,6 +97,7 @@ gst_qf_train_settings_init (GstQfTrainSettings *s)
     .network = g_strdup (o.network),
     .optimizer = g_strdup (o.optimizer),
     .assignment = g_strdup (o.assign),
+    .ranges = g_strdup (o.ranges),
     .every = 1,
     .max_samples = 4000,
     .seed = o.seed,
@@ -135,6 +137,7 @@ gst_qf_train_settings_clear (GstQfTrainSettings *s)
   g_clear_pointer (&s->network, g_free);
   g_clear_pointer (&s->optimizer, g_free);
   g_clear_pointer (&s->assignment, g_free);
+  g_clear_pointer (&s->ranges, g_free);
   g_clear_pointer (&s->batches_file, g_free);
 }
 
@@ -153,6 +156,7 @@ gst_qf_train_settings_copy (
   to->network = g_strdup (from->network);
   to->optimizer = g_strdup (from->optimizer);
   to->assignment = g_strdup (from->assignment);
+  to->ranges = g_strdup (from->ranges);
   to->batches_file = g_strdup (from->batches_file);
 }
 
@@ -182,6 +186,8 @@ string_of (const GstQfTrainSettings *s, guint id)
       return &m->optimizer;
     case PROP_ASSIGNMENT:
       return &m->assignment;
+    case PROP_RANGES:
+      return &m->ranges;
     case PROP_BATCHES_FILE:
       return &m->batches_file;
     default:
@@ -496,6 +502,11 @@ install_training (GObjectClass *klass, const GstQfTrainSettings *d)
           "they "
           "would be learnt from to this file or pipe, for training elsewhere",
           NULL, FLAGS));
+  g_object_class_install_property (klass, PROP_RANGES,
+      g_param_spec_string ("ranges", "Ranges",
+          "How far quantized outputs of Relu reach: bound, what batch norm makes "
+          "likely; minmax, what was seen; learned, from that bound on",
+          d->ranges, FLAGS));
   g_object_class_install_property (klass, PROP_AVERAGE,
       g_param_spec_double ("average", "Average",
           "Decay of the weights' average over the steps, which is measured and "

@@ -20,7 +20,7 @@ typedef struct
 {
   gchar *model_file, *start_file, *checkpoint_file;
   gchar *planes, *frames, *validation, *labels, *network, *optimizer,
-      *assignment, *batches_file;
+      *assignment, *ranges, *batches_file;
   guint every, max_samples;
   guint64 seed;
   gint epochs, batch_size, threads, width, height;

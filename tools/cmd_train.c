@@ -16,7 +16,7 @@
 
 static char *start, *output, *planes, *frames, *validation, *size, *labels;
 static char *fit, *head, *network, *optimizer, *assignment, *checkpoint;
-static char *batches;
+static char *batches, *ranges;
 static int every = 1, epochs, batch_size, threads, max_samples = -1;
 static double minutes, learning_rate, checkpoint_interval = -1;
 static double noise = -1, mosaic = -1, paste = -1;
@@ -76,6 +76,10 @@ static const GOptionEntry entries[] = {
       "Which cells learn a box: fixed (default, those round its centre), tal "
       "or "
       "simota (those that do best on it)",
+      "NAME" },
+  { "ranges", 0, 0, G_OPTION_ARG_STRING, &ranges,
+      "Of quantized outputs of Relu: bound (default, what batch norm makes "
+      "likely), minmax (what was seen) or learned (from that bound on)",
       "NAME" },
   { "average", 0, 0, G_OPTION_ARG_DOUBLE, &average,
       "Write the average of the weights over the steps, with this decay, as "
@@ -305,6 +309,8 @@ set_up_trainer (GstElement *train, GError **error)
     g_object_set (train, "network", network, NULL);
   if (assignment)
     g_object_set (train, "assignment", assignment, NULL);
+  if (ranges)
+    g_object_set (train, "ranges", ranges, NULL);
   if (optimizer)
     g_object_set (train, "optimizer", optimizer, NULL);
   g_object_set (train, "weight-decay", weight_decay, "clip-norm", clip_norm,

@@ -42,7 +42,7 @@ forget (QfNet *net)
       cv->run_n = 0;
   }
   for (guint i = 0; i < net->blobs->len; i++)
-    if ((int) i != net->input)
+    if ((int) i != net->input && qf_net_blob (net, (int) i)->bound <= 0)
       qf_net_blob (net, (int) i)->range.n = 0;
   net->frozen = FALSE;
 }

@@ -34,8 +34,8 @@ options_text (const QfTrainOptions *o)
   g_string_append_printf (s, "%s %dx%d %d %d/%d %s %s\n%s\n", planes, o->width,
       o->height, (int) o->fit, o->rate_n, o->rate_d, o->head, o->network,
       o->labels);
-  g_string_append_printf (s, "%d %d %s %s %a %a %a %a %a %d\n",
-      o->epochs, o->batch_size, o->assign, o->optimizer, o->learning_rate,
+  g_string_append_printf (s, "%d %d %s %s %s %a %a %a %a %a %d\n",
+      o->epochs, o->batch_size, o->assign, o->ranges, o->optimizer, o->learning_rate,
       o->momentum, o->weight_decay, o->clip_norm, o->average, o->quantize);
   g_string_append_printf (s,
       "%a %a %a %a %a %a %a %a %d %d %d %" G_GUINT64_FORMAT "\n", o->zoom_min,

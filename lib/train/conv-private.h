@@ -28,6 +28,19 @@ void qf_conv_float_forward (QfNet *net, QfLayer *l, const float *x, float *y,
     int worker);
 void qf_conv_float_finish (QfNet *net, QfLayer *l, int n, gboolean moves);
 
+/* ranges.c */
+
+#define QF_RANGE_WARM 64 /* batches before a bound is learned */
+
+/** Whether the end of @l's output range is learned. */
+gboolean qf_range_learns (const QfNet *net, const QfLayer *l);
+
+/** Moves the range of such an output, @hi while its bound is not learned yet. */
+void qf_range_move (QfBlob *y, double hi);
+
+/** The bound's gradient from the output's; before qf_conv_backward(). */
+void qf_range_backward (QfNet *net, QfLayer *l, int n);
+
 /* convgrad.c */
 
 /** Rows and columns of the zero-padded input that the window touches. */

@@ -302,6 +302,10 @@ qf_conv_move_range (QfNet *net, QfLayer *l, QfBlob *y, double lo, double hi)
     lo = 0;
     hi = relu_bound (l->conv);
   }
+  if (qf_range_learns (net, l)) {
+    qf_range_move (y, MIN (relu_bound (l->conv), (double) l->clip_hi));
+    return;
+  }
   if (l->clip) {
     lo = CLAMP (lo, (double) l->clip_lo, (double) l->clip_hi);
     hi = CLAMP (hi, (double) l->clip_lo, (double) l->clip_hi);

@@ -257,6 +257,8 @@ qf_net_backward (QfNet *net, int n)
     QfLayer *l = qf_net_layer (net, i);
 
     start_grad (qf_net_blob (net, l->out), n);
+    if (qf_range_learns (net, l))
+      qf_range_backward (net, l, n);
     if (l->kind == QF_LAYER_CONV) {
       qf_conv_backward (net, l, n);
       continue;

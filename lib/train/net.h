@@ -33,6 +33,7 @@ typedef struct
   guint8 *codes; /* [batch][h][w][c]; quantized nets */
   float *real;   /* the same in float nets */
   float *grad;   /* dLoss/dreal; NULL for the input */
+  float bound, bound_grad; /* learned end of a Relu's range; 0: not yet */
   gboolean grad_live; /* holds something that is to be added to */
   QfRange range; /* of real values; moves until frozen */
 } QfBlob;
@@ -114,6 +115,7 @@ typedef struct
   GArray *outputs;   /* int: blobs */
   int batch;         /* images that buffers have room for */
   gboolean quantize;
+  gboolean learn_ranges; /* after QF_RANGE_WARM batches, from that bound on */
   gboolean bound_relu; /* Relu's range from β + 5|γ| instead of min–max */
   gboolean frozen;     /* statistics and ranges no longer move */
   QfPool *pool;        /* not owned */

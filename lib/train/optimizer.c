@@ -53,6 +53,11 @@ qf_optimizer_new (QfNet *net, const QfOptimizerOptions *o)
     add_param (opt, cv->beta, cv->beta_grad, oc, FALSE);
     if (cv->has_bn)
       add_param (opt, cv->gamma, cv->gamma_grad, oc, FALSE);
+    if (net->learn_ranges && cv->has_bn) {
+      QfBlob *y = qf_net_blob (net, qf_net_layer (net, (int) i)->out);
+
+      add_param (opt, &y->bound, &y->bound_grad, 1, FALSE);
+    }
   }
   for (guint i = 0; i < opt->params->len; i++)
     total += g_array_index (opt->params, QfParam, i).n;
@@ -238,6 +243,7 @@ qf_net_each_state (QfNet *net, QfOptimizer *opt, QfStateFunc fn,
     QfBlob *b = qf_net_blob (net, (int) i);
 
     visit (&v, b->name, "range", &b->range, sizeof b->range);
+    visit (&v, b->name, "bound", &b->bound, sizeof b->bound);
     visit (&v, b->name, "scale", &b->scale, sizeof b->scale);
     visit (&v, b->name, "zero", &b->zero, sizeof b->zero);
   }

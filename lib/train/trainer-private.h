@@ -11,7 +11,7 @@
 struct _QfTrainer
 {
   QfTrainOptions o;
-  char *head, *network, *labels, *optimizer_name; /* owned copies of o's */
+  char *head, *network, *labels, *optimizer_name, *ranges; /* owned copies of o's */
   int n_labels;
   QfAugment augment;
   GPtrArray *train, *validation; /* QfSample */

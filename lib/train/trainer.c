@@ -25,6 +25,7 @@ qf_train_options_init (QfTrainOptions *o)
   o->optimizer = "sgd";
   o->momentum = 0.9;
   o->assign = "fixed";
+  o->ranges = "bound";
   o->weight_decay = -1;
   o->zoom_min = 0.5;
   o->zoom_max = 2.0;
@@ -58,7 +59,10 @@ check_options (const QfTrainOptions *o, GError **error)
   if (!qf_optimizer_kind (o->optimizer, &kind, error) ||
       !qf_assign_parse (o->assign, &assign, error))
     return FALSE;
-  if (o->planes.n < 1)
+  if (!g_str_equal (o->ranges, "bound") && !g_str_equal (o->ranges, "minmax") &&
+      !g_str_equal (o->ranges, "learned"))
+    wrong = "ranges are bound, minmax or learned";
+  else if (o->planes.n < 1)
     wrong = "no input planes are named";
   else if (o->epochs < 1 || o->epochs > 100000)
     wrong = "epochs must be from 1 to 100000";
@@ -184,6 +188,7 @@ qf_trainer_new (const QfTrainOptions *options, QfModel *start, GError **error)
   t->o.head = t->head = g_strdup (options->head);
   t->o.network = t->network = g_strdup (options->network);
   t->o.labels = t->labels = g_strdup (options->labels);
+  t->o.ranges = t->ranges = g_strdup (options->ranges);
   t->o.optimizer = t->optimizer_name = g_strdup (options->optimizer);
   qf_assign_parse (options->assign, &t->assign, NULL);
   t->o.assign = qf_assign_name (t->assign);
@@ -240,6 +245,7 @@ qf_trainer_free (QfTrainer *t)
   g_free (t->network);
   g_free (t->labels);
   g_free (t->optimizer_name);
+  g_free (t->ranges);
   g_free (t->checkpoint);
   g_free (t);
 }
@@ -374,6 +380,8 @@ qf_trainer_prepare (QfTrainer *t, GError **error)
     return FALSE;
   if (t->fresh)
     qf_net_init (t->net, &rng);
+  t->net->bound_relu = !g_str_equal (t->ranges, "minmax");
+  t->net->learn_ranges = g_str_equal (t->ranges, "learned");
   make_optimizer (t);
   t->order = g_new (int, n);
   t->prefetch = qf_prefetch_new (t, t->net->batch, error);

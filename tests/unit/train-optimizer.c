@@ -191,6 +191,48 @@ step (QfNet *net, QfOptimizer *opt, guint64 seed)
   qf_optimizer_step (opt, 0.01);
 }
 
+/* The bound of a Relu's output moves against the gradient of what it clips, on any
+ * number of threads alike. */
+static void
+test_learned_range (void)
+{
+  float bound[3];
+
+  for (int t = 0; t < 3; t++) {
+    g_autoptr (QfPool) pool = qf_pool_new (1 << t);
+    QfRng rng = { 5 };
+    QfNet *net = test_net (2, TRUE, pool, &rng);
+    QfBlob *y = qf_net_blob (net, qf_net_layer (net, 0)->out);
+    QfOptimizer *opt;
+    double sum = 0;
+    int clipped = 0, n = 2 * y->h * y->w * y->c;
+
+    net->learn_ranges = TRUE;
+    opt = qf_optimizer_new (net,
+        &(QfOptimizerOptions){ QF_OPTIMIZER_SGD, 0, 0, 0, 0, 0 });
+    for (int i = 0; i < 70; i++)
+      qf_net_forward (net, 2, TRUE);
+    g_assert_cmpfloat (y->bound, >, 0);
+    y->bound /= 8; /* so that much is clipped */
+    bound[t] = y->bound;
+    step (net, opt, 3);
+    for (int i = 0; i < n; i++)
+      if (y->codes[i] == 255) {
+        sum += (double) y->grad[i];
+        clipped++;
+      }
+    g_assert_cmpint (clipped, >, 10);
+    g_assert_cmpfloat_with_epsilon (y->bound_grad, (float) (sum / sqrt (n)),
+        1e-6f);
+    g_assert_cmpfloat_with_epsilon (y->bound,
+        bound[t] - 0.01f * y->bound_grad, 1e-6f);
+    bound[t] = y->bound;
+    g_assert_cmpfloat (bound[t], ==, bound[0]);
+    qf_optimizer_free (opt);
+    qf_net_free (net);
+  }
+}
+
 /* What the state is copied into goes on to the same bytes. */
 static void
 test_state (void)
@@ -233,6 +275,7 @@ main (int argc, char **argv)
   g_test_add_func ("/optimizer/clip", test_clip);
   g_test_add_func ("/optimizer/average", test_average);
   g_test_add_func ("/optimizer/kind", test_kind);
+  g_test_add_func ("/optimizer/learned-range", test_learned_range);
   g_test_add_func ("/optimizer/state", test_state);
   return g_test_run ();
 }

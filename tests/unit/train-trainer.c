@@ -165,8 +165,9 @@ test_average (void)
 static void
 test_methods (void)
 {
-  static const char *const methods[][2] = { { "fixed", "adamw" },
-    { "tal", "sgd" }, { "simota", "sgd" }, { "tal", "adamw" } };
+  static const char *const methods[][3] = { { "fixed", "adamw", "bound" },
+    { "tal", "sgd", "minmax" }, { "simota", "sgd", "learned" },
+    { "tal", "adamw", "learned" } };
 
   for (gsize i = 0; i < G_N_ELEMENTS (methods); i++) {
     QfTrainOptions o;
@@ -177,10 +178,11 @@ test_methods (void)
     o.epochs = 20;
     o.assign = methods[i][0];
     o.optimizer = methods[i][1];
+    o.ranges = methods[i][2];
     o.clip_norm = 10;
     bytes = train_to_bytes (&o, NULL, &last);
-    g_test_message ("%s, %s: AP50 %.3f, F1 %.3f, loss %.3f", o.assign,
-        o.optimizer, last.ap50, last.best_f1, last.loss);
+    g_test_message ("%s, %s, %s: AP50 %.3f, F1 %.3f, loss %.3f", o.assign,
+        o.optimizer, o.ranges, last.ap50, last.best_f1, last.loss);
     g_assert_cmpfloat (last.ap50, >=, 0.8);
   }
 }
