@@ -13,6 +13,7 @@
 #include "pipeline.h"
 #include "progress.h"
 #include "qfuse.h"
+#include "train-picture.h"
 
 static char *start, *output, *planes, *frames, *validation, *size, *labels;
 static char *fit, *head, *network, *optimizer, *assignment, *checkpoint;
@@ -21,7 +22,7 @@ static int every = 1, epochs, batch_size, threads, max_samples = -1;
 static double minutes, learning_rate, checkpoint_interval = -1;
 static double noise = -1, mosaic = -1, paste = -1;
 static int memory_limit;
-static char *metrics;
+static char *metrics, *curves;
 static double weight_decay = -1, clip_norm, average;
 static gint64 seed = 1;
 static gboolean json, no_flip, resume;
@@ -114,6 +115,11 @@ static const GOptionEntry entries[] = {
       "P" },
   { "metrics", 0, 0, G_OPTION_ARG_FILENAME, &metrics,
       "Write a row of figures an epoch to this file, as metrics.csv", "CSV" },
+  { "curves", 0, 0, G_OPTION_ARG_FILENAME, &curves,
+      "Draw loss and measures over the epochs, a picture that is made anew "
+      "after "
+      "each",
+      "PNG" },
   { "checkpoint", 0, 0, G_OPTION_ARG_FILENAME, &checkpoint,
       "Keep the whole state of the training in FILE, to go on after a crash",
       "FILE" },
@@ -150,6 +156,7 @@ typedef struct
   GstElement *pipeline, *train;
   JsonBuilder *builder;
   int epochs, best_epoch;
+  GArray *rows; /* TrainRow; of this run */
 } Train;
 
 static void
@@ -208,6 +215,22 @@ write_metrics (const GstStructure *s, int epoch, gboolean best)
 }
 
 static void
+draw_curves (Train *t, const GstStructure *s, int epoch)
+{
+  TrainRow row = { NAN, NAN, NAN, NAN };
+  g_autoptr (GError) error = NULL;
+
+  gst_structure_get_double (s, "loss", &row.loss);
+  gst_structure_get_double (s, "ap50", &row.ap50);
+  gst_structure_get_double (s, "best-f1", &row.best_f1);
+  gst_structure_get_double (s, "accuracy", &row.accuracy);
+  g_array_append_val (t->rows, row);
+  if (!train_picture_write (
+          t->rows, epoch - (int) t->rows->len + 1, curves, &error))
+    g_printerr ("qfuse: warning: %s\n", error->message);
+}
+
+static void
 on_message (GstMessage *message, gpointer data)
 {
   Train *t = data;
@@ -225,6 +248,8 @@ on_message (GstMessage *message, gpointer data)
     t->best_epoch = epoch;
   if (metrics)
     write_metrics (s, epoch, best);
+  if (curves)
+    draw_curves (t, s, epoch);
   if (t->builder) {
     json_builder_begin_object (t->builder);
     tool_json_int (t->builder, "epoch", epoch);
@@ -396,6 +421,7 @@ train (const GPtrArray *clips)
   if (!tool_init_gst (&error))
     return tool_fail_error (error);
   t.builder = json ? json_builder_new () : NULL;
+  t.rows = g_array_new (FALSE, FALSE, sizeof (TrainRow));
   if (t.builder) {
     json_builder_begin_object (t.builder);
     json_builder_set_member_name (t.builder, "epochs");
@@ -409,6 +435,7 @@ train (const GPtrArray *clips)
   }
   gst_object_unref (t.pipeline);
   g_clear_object (&t.builder);
+  g_array_unref (t.rows);
   return status;
 }
 

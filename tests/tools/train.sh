@@ -24,8 +24,10 @@ run 0 eval one.onnx a.mkv
 run 0 train -m one.onnx -o four.onnx --epochs 1 a.mkv
 
 # a limit of memory changes nothing, figures go to a file, augmentation is used
-run 0 train -o six.onnx $common --memory-limit 1 --metrics m.csv a.mkv b.mkv
+run 0 train -o six.onnx $common --memory-limit 1 --metrics m.csv \
+  --curves curves.png a.mkv b.mkv
 cmp one.onnx six.onnx || fail "a limit of memory gave another file"
+has curves.png PNG
 has m.csv "epoch,loss,loss-class,loss-box,ap50"
 [ "$(wc -l <m.csv)" = 3 ] || fail "m.csv has not a row an epoch"
 run 0 train -o six.onnx $common --mosaic 0.5 --paste 0.5 --noise 3 a.mkv b.mkv
