@@ -92,6 +92,7 @@ draw_curve (cairo_t *c, const GArray *rows, gsize curve, double scale)
   cairo_set_source_rgb (
       c, curves[curve].red, curves[curve].green, curves[curve].blue);
   cairo_set_line_width (c, 2);
+  cairo_new_path (c); /* text leaves a point */
   for (guint i = 0; i < rows->len; i++) {
     double v = value_of (rows, i, curve) / scale;
     double x = LEFT + across * (rows->len > 1 ? i / (rows->len - 1.0) : 0.5);
