@@ -108,6 +108,21 @@ qf_sparse_compare (QfSparseSlot *slot, const QfTensor *t, int row0, int row1)
   return n;
 }
 
+/* Pixels @x … @x + @n − 1 of row @y. */
+static void
+restore_run (const QfSparseSlot *slot, const QfTensor *t, gsize pixel, int y,
+    int x, int n)
+{
+  guint8 *to =
+      (guint8 *) t->data + ((gsize) y * (gsize) slot->w + (gsize) x) * pixel;
+
+  for (; n > 0; n -= QF_PART_W, x += QF_PART_W, to += QF_PART_W * pixel) {
+    int now = MIN (n, QF_PART_W);
+
+    memcpy (to, qf_sparse_rest (slot, pixel, y, x, now), (gsize) now * pixel);
+  }
+}
+
 void
 qf_sparse_restore (QfSparseSlot *slot, const QfTensor *t, const guint64 *need)
 {
@@ -125,10 +140,8 @@ qf_sparse_restore (QfSparseSlot *slot, const QfTensor *t, const guint64 *need)
         int from = __builtin_ctzll (bits);
         guint64 ends = ~(bits >> from);
         int n = ends ? __builtin_ctzll (ends) : 64;
-        gsize at =
-            ((gsize) y * (gsize) slot->w + (gsize) (64 * i + from)) * pixel;
 
-        memcpy ((guint8 *) t->data + at, slot->rest + at, (gsize) n * pixel);
+        restore_run (slot, t, pixel, y, 64 * i + from, n);
         bits &= n + from < 64 ? ~(guint64) 0 << (n + from) : 0;
       }
     }
