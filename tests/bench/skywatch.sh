@@ -24,5 +24,6 @@ python3 - "$name" "$out/$name.json" <<'END'
 import json, sys
 d = json.load(open(sys.argv[2]))
 print(f"{sys.argv[1]}: AP50 {d['ap50']:.3f}, best F1 {d['best_f1']:.3f};",
-      ", ".join(f"{k} {v['ap50']:.2f}" for k, v in d["per_class"].items()))
+      ", ".join(f"{k} {v['ap50']:.2f}" for k, v in d["per_class"].items()
+                if v["ap50"] is not None))
 END
