@@ -239,6 +239,10 @@ qf_plan_conv (QfEngine *e, const QfNode *n, GError **error)
   if (!get_shape (n, w, x, y, &s->shape, error))
     return FALSE;
   s->info.macs = (gint64) y->h * y->w * qf_value_elements (w);
+  s->info.weight_bits = w->dtype == QF_F32 ? 32 : w->bits ? w->bits : 8;
+  s->info.file_bytes =
+      ((gsize) qf_value_elements (w) * (gsize) s->info.weight_bits + 7) / 8 +
+      (b ? (gsize) qf_value_elements (b) * 4 : 0);
   return y->dtype == QF_U8 ? plan_u8 (e, n, s, w, b, error)
                            : plan_f32 (e, n, s, w, b, error);
 }

@@ -80,7 +80,9 @@ typedef struct
   const char *op;     /**< "Conv" */
   const char *kernel; /**< the kernel's name */
   gint64 macs;
-  gsize weight_bytes;
+  gsize weight_bytes; /**< as packed for the kernel */
+  int weight_bits;    /**< 4, 8 or 32; 0: no weights */
+  gsize file_bytes;   /**< of weights and bias in the file */
   int c, h, w; /**< of the output */
   gboolean quantized;
 } QfEngineStep;

@@ -72,6 +72,9 @@ typedef struct
   const void *data; /* a constant's elements, NCHW order; NULL: computed */
   GBytes *owner;    /* of data; copies of the value share it */
 
+  int bits; /* 4: an int8 or uint8 constant of −8 … 7 or 0 … 15, which stands
+               in a file as INT4 or UINT4; else 0 */
+
   /* Quantization, after qf_graph_fuse(): */
   float scale;   /* activation (QF_U8): one scale, > 0; 0: not quantized */
   int zero;      /* activation: 0 … 255 */

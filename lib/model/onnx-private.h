@@ -21,6 +21,8 @@ enum
   QF_ONNX_INT32 = 6,
   QF_ONNX_INT64 = 7,
   QF_ONNX_BOOL = 9,
+  QF_ONNX_UINT4 = 21,
+  QF_ONNX_INT4 = 22,
   QF_ONNX_ATTR_FLOAT = 1,
   QF_ONNX_ATTR_INT = 2,
   QF_ONNX_ATTR_STRING = 3,
@@ -38,10 +40,15 @@ typedef struct
   int rank;
   gint64 dims[QF_MAX_RANK];
   gint64 n;   /* elements, 0 allowed */
+  int bits;   /* as QfValue's */
   void *data; /* owned */
 } QfOnnxConstant;
 
 gboolean qf_onnx_dtype (int data_type, QfDType *dtype);
+
+/** The same of a constant, which may be packed: two elements a byte, the first
+ * in the low half; *@bits is then 4, else 0. */
+gboolean qf_onnx_constant_dtype (int data_type, QfDType *dtype, int *bits);
 int qf_onnx_data_type (QfDType dtype);
 
 /** Checks a tensor without allocating anything. Types that we do not know pass

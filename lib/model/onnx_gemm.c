@@ -13,7 +13,7 @@ turn_constant (QfOnnxReader *r, int value, const char *stem, gboolean turn,
 {
   const QfValue *v = qf_graph_value (r->graph, value);
   gsize size = qf_dtype_size (v->dtype), rows, cols;
-  QfOnnxConstant k = { .dtype = v->dtype, .rank = 2 };
+  QfOnnxConstant k = { .dtype = v->dtype, .rank = 2, .bits = v->bits };
   int made;
 
   k.n = qf_value_elements (v);

@@ -89,6 +89,7 @@ add_constant (
   }
   v = qf_graph_add_value (r->graph, name, k->dtype, k->rank, k->dims);
   qf_value_take (qf_graph_value (r->graph, v), g_steal_pointer (&k->data));
+  qf_graph_value (r->graph, v)->bits = k->bits;
   if (!qf_check_constant (&r->check, v, error))
     return -1;
   g_hash_table_insert (

@@ -31,6 +31,16 @@ qf_onnx_dtype (int data_type, QfDType *dtype)
   }
 }
 
+gboolean
+qf_onnx_constant_dtype (int data_type, QfDType *dtype, int *bits)
+{
+  *bits = data_type == QF_ONNX_INT4 || data_type == QF_ONNX_UINT4 ? 4 : 0;
+  if (*bits == 0)
+    return qf_onnx_dtype (data_type, dtype);
+  *dtype = data_type == QF_ONNX_INT4 ? QF_I8 : QF_U8;
+  return TRUE;
+}
+
 int
 qf_onnx_data_type (QfDType dtype)
 {
@@ -104,6 +114,8 @@ qf_onnx_tensor_check (const Onnx__TensorProto *t, GError **error)
 {
   gint64 n = count_elements (t);
   QfDType dtype;
+  gsize stored, bytes; /* in the typed fields, in raw_data */
+  int bits;
 
   if (n < 0)
     return bad_tensor (t, "has dimensions that are not allowed", error);
@@ -113,10 +125,12 @@ qf_onnx_tensor_check (const Onnx__TensorProto *t, GError **error)
         t->name ? t->name : "");
     return FALSE;
   }
-  if (!qf_onnx_dtype (t->data_type, &dtype))
+  if (!qf_onnx_constant_dtype (t->data_type, &dtype, &bits))
     return TRUE;
-  if (t->has_raw_data ? t->raw_data.len != (gsize) n * qf_dtype_size (dtype)
-                      : typed_elements (t, dtype) != (gsize) n)
+  stored = bits ? ((gsize) n + 1) / 2 : (gsize) n;
+  bytes = stored * qf_dtype_size (dtype);
+  if (t->has_raw_data ? t->raw_data.len != bytes
+                      : typed_elements (t, dtype) != stored)
     return bad_tensor (
         t, "does not have the length that its shape asks for", error);
   return TRUE;
@@ -137,11 +151,29 @@ narrow (const Onnx__TensorProto *t, QfDType dtype, guint8 *out, GError **error)
   return TRUE;
 }
 
+/* Two elements a byte, from raw_data or int32_data. */
+static gboolean
+unpack (const Onnx__TensorProto *t, gint64 n, QfDType dtype, guint8 *out,
+    GError **error)
+{
+  for (gint64 i = 0; i < n; i++) {
+    gint32 byte = t->has_raw_data ? t->raw_data.data[i / 2]
+                                  : t->int32_data[i / 2];
+    int code;
+
+    if (byte < -128 || byte > 255)
+      return bad_tensor (t, "holds a number outside its type", error);
+    code = (i % 2 ? byte >> 4 : byte) & 15;
+    out[i] = (guint8) (dtype == QF_I8 && code > 7 ? code - 16 : code);
+  }
+  return TRUE;
+}
+
 /* All but the elements. */
 static gboolean
 read_head (const Onnx__TensorProto *t, QfOnnxConstant *out, GError **error)
 {
-  if (!qf_onnx_dtype (t->data_type, &out->dtype)) {
+  if (!qf_onnx_constant_dtype (t->data_type, &out->dtype, &out->bits)) {
     g_set_error (error, QF_ERROR, QF_ERROR_UNSUPPORTED,
         "constant '%s' has an element type (%d) that is not supported",
         t->name ? t->name : "", t->data_type);
@@ -159,7 +191,8 @@ read_head (const Onnx__TensorProto *t, QfOnnxConstant *out, GError **error)
 gboolean
 qf_onnx_tensor_take (Onnx__TensorProto *t, QfOnnxConstant *out, GError **error)
 {
-  if (!t->has_raw_data || t->raw_data.len == 0)
+  if (!t->has_raw_data || t->raw_data.len == 0 ||
+      t->data_type == QF_ONNX_INT4 || t->data_type == QF_ONNX_UINT4)
     return qf_onnx_tensor_read (t, out, error);
   if (!read_head (t, out, error))
     return FALSE;
@@ -181,7 +214,12 @@ qf_onnx_tensor_read (
   out->data = g_malloc0 (MAX (bytes, 1));
   if (bytes == 0)
     return TRUE;
-  if (t->has_raw_data) {
+  if (out->bits) {
+    if (!unpack (t, out->n, out->dtype, out->data, error)) {
+      g_clear_pointer (&out->data, g_free);
+      return FALSE;
+    }
+  } else if (t->has_raw_data) {
     memcpy (out->data, t->raw_data.data, bytes);
     qf_onnx_swap (out->dtype, out->data, (gsize) out->n);
   } else if (out->dtype == QF_F32) {
@@ -206,6 +244,7 @@ qf_onnx_attribute_read (
   if (a->t)
     return qf_onnx_tensor_read (a->t, out, error);
   out->rank = 0;
+  out->bits = 0;
   out->n = 1;
   if (g_strcmp0 (a->name, "value_float") == 0) {
     out->dtype = QF_F32;

@@ -38,7 +38,18 @@ unique_name (Writer *w, const char *stem, const char *suffix)
   return name;
 }
 
-static void
+/* Two codes of 4 bits a byte, the first in the low half. */
+static guint8 *
+pack_halves (Writer *w, const guint8 *codes, gsize n)
+{
+  guint8 *packed = keep (w, g_malloc0 ((n + 1) / 2));
+
+  for (gsize i = 0; i < n; i++)
+    packed[i / 2] |= (guint8) ((codes[i] & 15) << (i % 2 ? 4 : 0));
+  return packed;
+}
+
+static Onnx__TensorProto *
 add_initializer (Writer *w, char *name, QfDType dtype, int rank,
     const gint64 *dims, const void *data, gsize n)
 {
@@ -58,6 +69,21 @@ add_initializer (Writer *w, char *name, QfDType dtype, int rank,
   qf_onnx_swap (dtype, t->raw_data.data, n);
 #endif
   g_ptr_array_add (w->initializers, t);
+  return t;
+}
+
+static void
+add_constant (Writer *w, const QfValue *v)
+{
+  gsize n = (gsize) qf_value_elements (v);
+  Onnx__TensorProto *t =
+      add_initializer (w, v->name, v->dtype, v->rank, v->dims, v->data, n);
+
+  if (v->bits != 4)
+    return;
+  t->data_type = v->dtype == QF_I8 ? QF_ONNX_INT4 : QF_ONNX_UINT4;
+  t->raw_data.data = pack_halves (w, v->data, n);
+  t->raw_data.len = (n + 1) / 2;
 }
 
 /* A small float constant that the graph holds as an attribute. */
@@ -340,8 +366,7 @@ write_graph (Writer *w, Onnx__GraphProto *out)
     QfValue *v = qf_graph_value (g, (int) i);
 
     if (v->data && used[i])
-      add_initializer (w, v->name, v->dtype, v->rank, v->dims, v->data,
-          (gsize) qf_value_elements (v));
+      add_constant (w, v);
   }
   onnx__graph_proto__init (out);
   out->name = (char *) "qfuse";
@@ -397,6 +422,9 @@ lowest_opset (const QfGraph *g)
 {
   int opset = QF_ONNX_OPSET;
 
+  for (guint i = 0; i < g->values->len; i++)
+    if (qf_graph_value (g, (int) i)->bits == 4)
+      return 21;
   for (guint i = 0; i < g->nodes->len; i++) {
     const QfNode *n = qf_graph_node (g, (int) i);
 

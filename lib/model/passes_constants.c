@@ -138,14 +138,16 @@ typedef struct
   gint8 *own;         /* NULL: they are the file's */
   float *scales;      /* [channels] */
   gint32 *bias;       /* [channels] or NULL */
+  int bits;           /* as QfValue's */
 } Weights;
 
-/* Codes of −127 … 127 from int8 with zero point 0 or uint8 with 128. */
+/* Codes of −127 … 127 from int8 with zero point 0 or uint8 with 128; of 4 bits
+ * −8 … 7, uint4 with zero point 8. */
 static gboolean
 read_codes (const QfRewrite *rw, const QfNode *dq, Weights *w)
 {
   const QfValue *codes = qf_graph_value (rw->g, dq->in[0]);
-  int middle = codes->dtype == QF_U8 ? 128 : 0;
+  int middle = codes->dtype != QF_U8 ? 0 : codes->bits ? 8 : 128;
   gint64 n = w->channels * w->taps;
   Scales s = scales_of (rw->g, dq);
 
@@ -161,15 +163,16 @@ read_codes (const QfRewrite *rw, const QfNode *dq, Weights *w)
       return FALSE;
   }
   /* −128 is the one code too many, in bytes 128 of int8 and 0 of uint8 */
-  if (memchr (codes->data, middle ? 0 : 128, (gsize) n))
+  if (!codes->bits && memchr (codes->data, middle ? 0 : 128, (gsize) n))
     return FALSE;
   w->codes = codes->data;
+  w->bits = codes->bits;
   if (middle) {
     const guint8 *from = codes->data;
 
     w->codes = w->own = g_new (gint8, n);
     for (gint64 i = 0; i < n; i++)
-      w->own[i] = (gint8) (from[i] - 128);
+      w->own[i] = (gint8) (from[i] - middle);
   }
   return TRUE;
 }
@@ -243,6 +246,7 @@ set_weights (QfRewrite *rw, QfNode *n, int x, int y, Weights *w)
   else
     qf_value_share (
         codes, qf_graph_value (rw->g, qf_rewrite_maker (rw, n->in[1])->in[0]));
+  codes->bits = w->bits;
   codes->scales = g_steal_pointer (&w->scales);
   if (w->bias)
     in[2] = qf_rewrite_add_constant (

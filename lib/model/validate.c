@@ -109,6 +109,17 @@ qf_check_constant (QfCheck *c, int value, GError **error)
         return FALSE;
       }
   }
+  for (gint64 i = 0; v->bits && i < qf_value_elements (v); i++) {
+    int code = v->dtype == QF_I8 ? ((const gint8 *) v->data)[i] + 8
+                                 : ((const guint8 *) v->data)[i];
+
+    if (v->bits != 4 || (v->dtype != QF_I8 && v->dtype != QF_U8) ||
+        (code & ~15)) {
+      g_set_error (error, QF_ERROR, QF_ERROR_ARGUMENT,
+          "constant '%s' does not fit 4 bits", v->name);
+      return FALSE;
+    }
+  }
   set_origin (c, value, QF_FROM_CONSTANT);
   return TRUE;
 }
@@ -563,6 +574,7 @@ check_quantization (QfCheck *c, QfNode *n, GError **error)
   gboolean from_weights = qf_check_origin (c, n->in[0]) != QF_FROM_COMPUTATION;
   gboolean has_zero = n->n_in > 2 && n->in[2] >= 0;
   QfDType zero = has_zero ? qf_graph_value (c->graph, n->in[2])->dtype : QF_U8;
+  int zero_bits = has_zero ? qf_graph_value (c->graph, n->in[2])->bits : 0;
 
   if (!check_scale (c, n, x, !from_weights, error))
     return FALSE;
@@ -571,12 +583,14 @@ check_quantization (QfCheck *c, QfNode *n, GError **error)
       return BAD (n, "'%s' is not float32", x->name);
     if (zero != QF_U8 && zero != QF_I8)
       return UNSUPPORTED (n, "the zero point is neither uint8 nor int8");
+    if (zero_bits)
+      return BAD (n, "it quantizes to 4 bits, which is not supported");
     return set_shape (c, n, zero, x->rank, x->dims, error);
   }
   if (x->dtype != QF_U8 && x->dtype != QF_I8 &&
       !(x->dtype == QF_I32 && from_weights))
     return UNSUPPORTED (n, "the type of '%s' is not supported here", x->name);
-  if (has_zero && zero != x->dtype)
+  if (has_zero && (zero != x->dtype || zero_bits != x->bits))
     return BAD (n, "the zero point's type is not that of '%s'", x->name);
   return set_shape (c, n, QF_F32, x->rank, x->dims, error);
 }

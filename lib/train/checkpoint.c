@@ -41,6 +41,8 @@ options_text (const QfTrainOptions *o)
       "%a %a %a %a %a %a %a %a %d %d %d %" G_GUINT64_FORMAT "\n", o->zoom_min,
       o->zoom_max, o->shift, o->brightness, o->noise, o->mosaic, o->paste,
       o->speed, o->backwards, o->flip, o->flip_labels, o->seed);
+  g_string_append_printf (s, "%s/%s\n", o->weight_bits ? o->weight_bits : "",
+      o->activation_bits ? o->activation_bits : "");
   return g_string_free (s, FALSE);
 }
 

@@ -8,9 +8,10 @@
 #include <math.h>
 #include <string.h>
 
-/* (T1): w_q = rne(127·((double) w / max|w|)), s_w = (float) (max|w| / 127). */
+/* (T1): w_q = rne(n·((double) w / max|w|)), s_w = (float) (max|w| / n), n the
+ * largest code: 127, or 7 of 4 bits. */
 static void
-quantize_channel (const float *w, int k, gint8 *codes, float *scale)
+quantize_channel (const float *w, int k, int n, gint8 *codes, float *scale)
 {
   float top = 0.0f;
 
@@ -23,8 +24,8 @@ quantize_channel (const float *w, int k, gint8 *codes, float *scale)
     return;
   }
   for (int i = 0; i < k; i++)
-    codes[i] = (gint8) rint (127.0 * ((double) w[i] / (double) top));
-  *scale = (float) ((double) top / 127.0);
+    codes[i] = (gint8) rint (n * ((double) w[i] / (double) top));
+  *scale = (float) ((double) top / n);
 }
 
 /* [kh·kw][ic] → [ic][kh·kw] of each output channel, ONNX's order. */
@@ -67,7 +68,8 @@ qf_conv_prepare (QfNet *net, QfLayer *l)
     gint8 *codes = cv->codes + (gsize) o * k;
     gint64 sum = 0;
 
-    quantize_channel (cv->weight + (gsize) o * k, k, codes, &cv->s_w[o]);
+    quantize_channel (cv->weight + (gsize) o * k, k, cv->top, codes,
+        &cv->s_w[o]);
     for (int i = 0; i < k; i++) {
       cv->real_weight[(gsize) o * k + i] = cv->s_w[o] * codes[i];
       sum += ABS (codes[i]);

@@ -192,6 +192,17 @@ merge_block (gpointer data, int block, int worker)
       bw->l->conv->weight_grad + ((gsize) slice * p->out_c + first) * p->k);
 }
 
+/* With 4 bits the largest code stands for a fifteenth of the range, most of it
+ * not clamped: its gradient passes, unless the layer's own clip ends there. */
+static gboolean
+hi_passes (const QfNet *net, const QfLayer *l)
+{
+  const QfBlob *y = qf_net_blob (net, l->out);
+
+  return y->top < 255 && l->conv->hi_code == y->top
+      && !(l->clip && l->clip_hi < y->scale * (float) (y->top - y->zero));
+}
+
 void
 qf_conv_backward (QfNet *net, QfLayer *l, int n)
 {
@@ -202,7 +213,7 @@ qf_conv_backward (QfNet *net, QfLayer *l, int n)
     .y = qf_net_blob (net, l->out),
     .x = qf_net_blob (net, l->in[0]),
     .lo = cv->lo_code,
-    .hi = cv->hi_code,
+    .hi = cv->hi_code + hi_passes (net, l),
     .want_input = l->in[0] != net->input };
   Merge merge = { &bw, n };
   int blocks;

@@ -94,8 +94,10 @@ export_weights (Exporter *e, const QfLayer *l)
     }
   made = unique (e, name);
   w = qf_graph_add_constant (e->g, made, QF_I8, 4, dims, codes);
+  qf_graph_value (e->g, w)->bits = cv->top == 7 ? 4 : 0;
   scale = constant (e, l->name, "weight_scale", QF_F32, oc, cv->fused_scale);
   zero = constant (e, l->name, "weight_zero", QF_I8, oc, zeros);
+  qf_graph_value (e->g, zero)->bits = cv->top == 7 ? 4 : 0;
   g_free (name);
   name = g_strdup_printf ("%s.weight_dq", l->name);
   dq = add_node (e, QF_OP_DEQUANTIZE, name, 3,

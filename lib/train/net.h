@@ -58,6 +58,7 @@ typedef struct
 {
   QfConvShape shape;
   int k;            /* kernel_h·kernel_w·in_c/groups */
+  int top;          /* largest weight code: 127, or 7 of 4 bits */
   gboolean has_bn;
   gboolean adopt;   /* γ, β are to be made from the first batch, so that the
                        normalized output equals conv + bias */
@@ -144,6 +145,14 @@ qf_net_layer (const QfNet *net, int i)
 QfNet *qf_net_new (const QfGraph *graph, int batch, gboolean quantize,
     QfPool *pool, GError **error);
 void qf_net_free (QfNet *net);
+
+/** Sets how many bits, 4 or 8, weights and activations have; NULL: as they are.
+ * A text of items with commas between: "4" for all layers but those that read
+ * the input or make an output, "NAME=8" for one. Of activations those are meant
+ * that a layer computes anew; codes that are only moved or joined stay. Weights
+ * that have 4 bits in the graph start with 4. QF_ERROR_ARGUMENT: which item. */
+gboolean qf_net_set_bits (QfNet *net, const char *weights,
+    const char *activations, GError **error);
 
 /** Whether @blob is one of the outputs. */
 gboolean qf_net_is_output (const QfNet *net, int blob);

@@ -186,6 +186,7 @@ new_conv (Maker *m, QfLayer *l, const QfNode *n)
   cv->k = cv->shape.kernel_h * cv->shape.kernel_w * cv->shape.in_c
       / cv->shape.groups;
   cv->epsilon = 1e-3f;
+  cv->top = 127;
   qf_conv_alloc (cv);
   return cv;
 }
@@ -239,6 +240,7 @@ make_conv (Maker *m, const QfNode *n, GError **error)
   cv = new_conv (m, l, n);
   s_x = qf_net_blob (m->net, l->in[0])->scale;
   copy_weights (cv, w);
+  cv->top = w->bits == 4 ? 7 : 127;
   take_fused_clip (l, n);
   value = absorb_batch_norm (m, cv, value);
   if (bias >= 0) {

@@ -11,7 +11,9 @@
 struct _QfTrainer
 {
   QfTrainOptions o;
-  char *head, *network, *labels, *optimizer_name, *ranges; /* owned copies of o's */
+  /* owned copies of o's */
+  char *head, *network, *labels, *optimizer_name, *ranges, *weight_bits;
+  char *activation_bits;
   int n_labels;
   QfAugment augment;
   GPtrArray *train, *validation; /* QfSample */

@@ -190,6 +190,9 @@ qf_trainer_new (const QfTrainOptions *options, QfModel *start, GError **error)
   t->o.labels = t->labels = g_strdup (options->labels);
   t->o.ranges = t->ranges = g_strdup (options->ranges);
   t->o.optimizer = t->optimizer_name = g_strdup (options->optimizer);
+  t->o.weight_bits = t->weight_bits = g_strdup (options->weight_bits);
+  t->o.activation_bits = t->activation_bits
+      = g_strdup (options->activation_bits);
   qf_assign_parse (options->assign, &t->assign, NULL);
   t->o.assign = qf_assign_name (t->assign);
   set_defaults (&t->o);
@@ -246,6 +249,8 @@ qf_trainer_free (QfTrainer *t)
   g_free (t->labels);
   g_free (t->optimizer_name);
   g_free (t->ranges);
+  g_free (t->weight_bits);
+  g_free (t->activation_bits);
   g_free (t->checkpoint);
   g_free (t);
 }
@@ -376,7 +381,9 @@ qf_trainer_prepare (QfTrainer *t, GError **error)
   free_run (t);
   t->net = qf_net_new (t->graph, MIN (t->o.batch_size, n), t->o.quantize,
       t->pool, error);
-  if (!t->net)
+  if (!t->net
+      || !qf_net_set_bits (t->net, t->o.weight_bits, t->o.activation_bits,
+          error))
     return FALSE;
   if (t->fresh)
     qf_net_init (t->net, &rng);

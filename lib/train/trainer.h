@@ -54,6 +54,8 @@ typedef struct
   guint64 seed;
   int threads;               /**< 0: as many as the affinity mask allows */
   gboolean quantize;         /**< FALSE: the same in float (for comparison) */
+  const char *weight_bits;     /**< NULL: 8; "4", "4,NAME=8" … (net.h) */
+  const char *activation_bits; /**< likewise */
 
   guint64 memory_limit; /**< bytes of samples in memory; what is beyond lies in a
                              mapped temporary file; 0: no limit */

@@ -11,7 +11,7 @@ from onnx import numpy_helper
 
 
 def shift_weights(model):
-    """int8 weights of Conv and Gemm as uint8 with zero point 128."""
+    """int8 and int4 weights of Conv and Gemm as uint8 with zero point 128."""
     init = {i.name: i for i in model.graph.initializer}
     by_output = {o: n for n in model.graph.node for o in n.output}
     for node in model.graph.node:
@@ -19,7 +19,8 @@ def shift_weights(model):
             continue
         dq = by_output[node.input[1]]
         w = init.get(dq.input[0])
-        if w is None or w.data_type != onnx.TensorProto.INT8:
+        if w is None or w.data_type not in (onnx.TensorProto.INT8,
+                                            onnx.TensorProto.INT4):
             continue
         codes = numpy_helper.to_array(w).astype(np.int16) + 128
         w.CopyFrom(numpy_helper.from_array(codes.astype(np.uint8), w.name))

@@ -48,6 +48,14 @@ written (QfNet *net, GBytes **bytes)
   model = qf_model_new (g);
   *bytes = qf_model_to_bytes (model, &error);
   g_assert_no_error (error);
+  if (g_getenv ("QFUSE_TEST_KEEP")) { /* for tests/conformance/ort_compare.py */
+    static int number;
+    g_autofree char *path = g_strdup_printf ("%s/net%d.onnx",
+        g_getenv ("QFUSE_TEST_KEEP"), number++);
+
+    qf_model_save (model, path, &error);
+    g_assert_no_error (error);
+  }
   {
     QfModel *read = qf_model_load_bytes (*bytes, "written", &error);
 
@@ -107,6 +115,32 @@ net_of (const QfGraph *g, QfPool *pool)
   return net;
 }
 
+/* 8/8, 4/8, 4/4, 8/4, or one layer of another width than the rest. */
+static void
+set_bits (QfNet *net, guint64 seed)
+{
+  static const char *const widths[][2] = { { NULL, NULL }, { "4", NULL },
+    { "4", "4" }, { NULL, "4" }, { "4", "4" }, { "8", "8" } };
+  g_autoptr (GError) error = NULL;
+  g_autofree char *mixed = NULL;
+  guint kind = (guint) (seed % G_N_ELEMENTS (widths));
+
+  qf_net_set_bits (net, widths[kind][0], widths[kind][1], &error);
+  g_assert_no_error (error);
+  if (kind < 4)
+    return;
+  for (guint i = 0; i < net->layers->len; i++) {
+    const QfLayer *l = qf_net_layer (net, (int) i);
+
+    if (l->conv && (seed >> 2 ^ i) % 3 == 0) {
+      g_free (mixed);
+      mixed = g_strdup_printf ("%s=%d", l->name, kind == 4 ? 8 : 4);
+      qf_net_set_bits (net, mixed, mixed, &error);
+      g_assert_no_error (error);
+    }
+  }
+}
+
 /* One network: trained with 1, 2 and 4 threads, then once more from its file. */
 static void
 check_network (guint64 seed)
@@ -126,6 +160,7 @@ check_network (guint64 seed)
 
     qf_graph_join (g);
     net = net_of (g, pool);
+    set_bits (net, seed / 2);
     train (net, 4, &rng);
     model = written (net, &bytes);
     g_assert_cmpuint (compare (net, model, threads, &rng), >, 0);
@@ -160,6 +195,28 @@ test_random_networks (void)
   }
 }
 
+/* Names that no layer has, widths that do not exist. */
+static void
+test_wrong_bits (void)
+{
+  QfRng rng = { 1 };
+  g_autoptr (QfGraph) g = test_graph_random (&rng, TRUE);
+  QfNet *net;
+
+  qf_graph_join (g);
+  net = net_of (g, NULL);
+  for (int i = 0; i < 5; i++) {
+    static const char *const wrong[] = { "5", "none=4", "4,", "x", "4,=4" };
+    g_autoptr (GError) error = NULL;
+    gboolean ok = qf_net_set_bits (net, wrong[i], NULL, &error);
+
+    g_assert_cmpint (ok, ==, i == 2); /* an empty item is none */
+    if (!ok)
+      g_assert_error (error, QF_ERROR, QF_ERROR_ARGUMENT);
+  }
+  qf_net_free (net);
+}
+
 /* What has no gradient is named. */
 static void
 test_unsupported (void)
@@ -184,6 +241,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/train/operators/random", test_random_networks);
+  g_test_add_func ("/train/operators/wrong-bits", test_wrong_bits);
   g_test_add_func ("/train/operators/unsupported", test_unsupported);
   return g_test_run ();
 }
