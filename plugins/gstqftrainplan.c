@@ -217,6 +217,8 @@ gst_qf_train_plan_options (const GstQfTrainPlan *plan, const gchar *head,
   o->batch_size = s->batch_size;
   o->learning_rate = s->learning_rate;
   o->optimizer = s->optimizer ? s->optimizer : o->optimizer;
+  o->weight_bits = s->weight_bits;
+  o->activation_bits = s->activation_bits;
   o->weight_decay = s->weight_decay;
   o->clip_norm = s->clip_norm;
   o->average = s->average;

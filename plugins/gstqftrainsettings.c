@@ -20,6 +20,8 @@ enum
   PROP_LABELS,
   PROP_NETWORK,
   PROP_OPTIMIZER,
+  PROP_WEIGHT_BITS,
+  PROP_ACTIVATION_BITS,
   PROP_ASSIGNMENT,
   PROP_RANGES,
   PROP_BATCHES_FILE,
@@ -136,6 +138,8 @@ gst_qf_train_settings_clear (GstQfTrainSettings *s)
   g_clear_pointer (&s->labels, g_free);
   g_clear_pointer (&s->network, g_free);
   g_clear_pointer (&s->optimizer, g_free);
+  g_clear_pointer (&s->weight_bits, g_free);
+  g_clear_pointer (&s->activation_bits, g_free);
   g_clear_pointer (&s->assignment, g_free);
   g_clear_pointer (&s->ranges, g_free);
   g_clear_pointer (&s->batches_file, g_free);
@@ -155,6 +159,8 @@ gst_qf_train_settings_copy (
   to->labels = g_strdup (from->labels);
   to->network = g_strdup (from->network);
   to->optimizer = g_strdup (from->optimizer);
+  to->weight_bits = g_strdup (from->weight_bits);
+  to->activation_bits = g_strdup (from->activation_bits);
   to->assignment = g_strdup (from->assignment);
   to->ranges = g_strdup (from->ranges);
   to->batches_file = g_strdup (from->batches_file);
@@ -184,6 +190,10 @@ string_of (const GstQfTrainSettings *s, guint id)
       return &m->network;
     case PROP_OPTIMIZER:
       return &m->optimizer;
+    case PROP_WEIGHT_BITS:
+      return &m->weight_bits;
+    case PROP_ACTIVATION_BITS:
+      return &m->activation_bits;
     case PROP_ASSIGNMENT:
       return &m->assignment;
     case PROP_RANGES:
@@ -482,6 +492,15 @@ install_training (GObjectClass *klass, const GstQfTrainSettings *d)
   g_object_class_install_property (klass, PROP_OPTIMIZER,
       g_param_spec_string ("optimizer", "Optimizer",
           "sgd (Nesterov's momentum) or adamw", d->optimizer, FLAGS));
+  g_object_class_install_property (klass, PROP_WEIGHT_BITS,
+      g_param_spec_string ("weight-bits", "Weight bits",
+          "Bits of weights, 4 or 8: \"4\" for all layers but the first and the "
+          "last, \"NAME=8\" for one, commas between; unset: 8",
+          NULL, FLAGS));
+  g_object_class_install_property (klass, PROP_ACTIVATION_BITS,
+      g_param_spec_string ("activation-bits", "Activation bits",
+          "Bits of what layers compute, written like weight-bits; unset: 8",
+          NULL, FLAGS));
   g_object_class_install_property (klass, PROP_WEIGHT_DECAY,
       g_param_spec_double ("weight-decay", "Weight decay",
           "Share of a convolution weight that a step at rate 1 takes away; -1: "

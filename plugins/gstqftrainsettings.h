@@ -21,6 +21,7 @@ typedef struct
   gchar *model_file, *start_file, *checkpoint_file;
   gchar *planes, *frames, *validation, *labels, *network, *optimizer,
       *assignment, *ranges, *batches_file;
+  gchar *weight_bits, *activation_bits;
   guint every, max_samples;
   guint64 seed;
   gint epochs, batch_size, threads, width, height;

@@ -24,6 +24,7 @@ static double noise = -1, mosaic = -1, paste = -1;
 static int memory_limit;
 static char *metrics, *curves;
 static double weight_decay = -1, clip_norm, average;
+static char *weight_bits, *activation_bits;
 static gint64 seed = 1;
 static gboolean json, no_flip, resume;
 static ClipOptions clip_options;
@@ -71,6 +72,12 @@ static const GOptionEntry entries[] = {
       "The highest learning rate (default: as suits the optimizer)", "R" },
   { "optimizer", 0, 0, G_OPTION_ARG_STRING, &optimizer,
       "sgd (default, Nesterov's momentum) or adamw", "NAME" },
+  { "weight-bits", 0, 0, G_OPTION_ARG_STRING, &weight_bits,
+      "Bits of weights, 4 or 8: 4 for all layers but the first and the last, "
+      "NAME=8 for one, commas between (default 8)",
+      "B" },
+  { "activation-bits", 0, 0, G_OPTION_ARG_STRING, &activation_bits,
+      "Bits of what layers compute, written likewise (default 8)", "B" },
   { "weight-decay", 0, 0, G_OPTION_ARG_DOUBLE, &weight_decay,
       "Of convolution weights (default: as suits the optimizer)", "D" },
   { "assignment", 0, 0, G_OPTION_ARG_STRING, &assignment,
@@ -336,6 +343,8 @@ set_up_trainer (GstElement *train, GError **error)
     g_object_set (train, "assignment", assignment, NULL);
   if (ranges)
     g_object_set (train, "ranges", ranges, NULL);
+  g_object_set (train, "weight-bits", weight_bits, "activation-bits",
+      activation_bits, NULL);
   if (optimizer)
     g_object_set (train, "optimizer", optimizer, NULL);
   g_object_set (train, "weight-decay", weight_decay, "clip-norm", clip_norm,
