@@ -98,18 +98,20 @@ print_text (const QfModel *model, const QfEngine *engine)
     print_tensor ("input", qf_engine_input (engine, i));
   for (int i = 0; i < qf_engine_n_outputs (engine); i++)
     print_tensor ("output", qf_engine_output (engine, i));
-  g_print ("Graph as it runs:\n  %3s  %-20s %-14s %-7s %-15s %9s %9s  %s\n",
-      "#", "node", "operator", "type", "output", "MMAC", "bytes",
-      "why not int8");
+  g_print ("Graph as it runs:\n  %3s  %-20s %-14s %-7s %-15s %9s %4s %8s %8s  %s\n",
+      "#", "node", "operator", "type", "output", "MMAC", "bits", "in file",
+      "packed", "why not int8");
   for (int i = 0; i < qf_engine_n_steps (engine); i++) {
     QfEngineStep s;
     g_autofree char *shape = NULL;
 
     qf_engine_step (engine, i, &s);
     shape = g_strdup_printf ("%d x %d x %d", s.c, s.h, s.w);
-    g_print ("  %3d  %-20s %-14s %-7s %-15s %9.3f %9" G_GSIZE_FORMAT "  %s\n",
+    g_print ("  %3d  %-20s %-14s %-7s %-15s %9.3f %4d %8" G_GSIZE_FORMAT
+             " %8" G_GSIZE_FORMAT "  %s\n",
         i, s.name, s.op, s.quantized ? "int8" : "float", shape,
-        (double) s.macs * 1e-6, s.weight_bytes, why_float (&s));
+        (double) s.macs * 1e-6, s.weight_bits, s.file_bytes, s.weight_bytes,
+        why_float (&s));
   }
   g_print ("Sum: %.3f MMAC a picture, %" G_GINT64_FORMAT
            " bytes of weights, %" G_GSIZE_FORMAT
@@ -183,6 +185,8 @@ print_object (const QfModel *model, const QfEngine *engine)
     tool_json_string (b, "why_float", why_float (&s));
     json_shape (b, "shape", s.c, s.h, s.w);
     tool_json_int (b, "macs", s.macs);
+    tool_json_int (b, "weight_bits", s.weight_bits);
+    tool_json_int (b, "file_bytes", (gint64) s.file_bytes);
     tool_json_int (b, "weight_bytes", (gint64) s.weight_bytes);
     json_builder_end_object (b);
   }
