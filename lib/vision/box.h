@@ -14,10 +14,10 @@ typedef struct
   float score;     /**< 0 … 1; 1 for ground truth */
   int label;       /**< number of the class, from 0; −1: not known */
   int id;          /**< of the object, from 1; 0: none */
-  int points;      /**< number, from 1, of its first key point in
-                        QfResult.points; 0: it has none */
   gboolean ignore; /**< ground truth only: neither hit nor miss; a region, as
                         COCO's crowds, in which anything may be found */
+  int points;      /**< number, from 1, of its first key point in
+                        QfResult.points; 0: it has none */
 } QfBox;
 
 /** Intersection over union, 0 … 1; 0 where either is empty. */
