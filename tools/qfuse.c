@@ -15,6 +15,7 @@ static const struct
   { "new", "make a network that has learned nothing yet", cmd_new },
   { "train", "teach a network on tagged videos", cmd_train },
   { "eval", "measure a network against tagged videos", cmd_eval },
+  { "import", "make a detector that others trained one of ours", cmd_import },
   { "run", "run a network on NumPy or ONNX arrays", cmd_run },
   { "info", "show what a model file holds", cmd_info },
   { "bench", "measure how fast a network runs", cmd_bench },

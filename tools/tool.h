@@ -18,6 +18,7 @@ enum
 int cmd_annotate (int argc, char **argv);
 int cmd_bench (int argc, char **argv);
 int cmd_eval (int argc, char **argv);
+int cmd_import (int argc, char **argv);
 int cmd_info (int argc, char **argv);
 int cmd_new (int argc, char **argv);
 int cmd_run (int argc, char **argv);

@@ -29,6 +29,10 @@ QfModel *qf_model_new (QfGraph *graph);
 QfGraph *qf_model_graph (
     const QfModel *model, const char *what, GError **error);
 
+/** The bytes of the file at @path, of which no field reaches past its end; NULL
+ * with an error that names the file. */
+GBytes *qf_model_read_file (const char *path, GError **error);
+
 /** Frees a QfValue or QfNode (graph.c). */
 void qf_value_free (gpointer value);
 void qf_node_free (gpointer node);

@@ -223,12 +223,10 @@ load_bytes (GBytes *bytes, GError **error)
   return model;
 }
 
-static QfModel *
-load_fd (int fd, const QfBinding *bindings, int n_bindings, GError **error)
+/* The bytes of a file that looks like a whole one. */
+static GBytes *
+read_fd (int fd, GError **error)
 {
-  g_autoptr (GError) planned = NULL;
-  GBytes *bytes;
-  QfModel *model;
   int fields = MAX_FIELDS;
   struct stat st;
 
@@ -247,16 +245,53 @@ load_fd (int fd, const QfBinding *bindings, int n_bindings, GError **error)
   }
   if (!check_fields (fd, 0, (guint64) st.st_size, TRUE, &fields, error))
     return NULL;
-  bytes = read_all (fd, (gsize) st.st_size, error);
+  return read_all (fd, (gsize) st.st_size, error);
+}
+
+static QfModel *
+load_fd (int fd, const QfBinding *bindings, int n_bindings, GError **error)
+{
+  g_autoptr (GError) planned = NULL;
+  GBytes *bytes = read_fd (fd, error);
+  QfModel *model;
+
   if (bytes && n_bindings == 0) {
+    gsize size = g_bytes_get_size (bytes);
+
     model = qf_onnx_read (bytes, &planned);
     if (model || is_final (planned, error))
       return model;
     bytes = lseek (fd, 0, SEEK_SET) == 0 /* they are gone */
-        ? read_all (fd, (gsize) st.st_size, error)
+        ? read_all (fd, size, error)
         : NULL;
   }
   return bytes ? qf_onnx_read_any (bytes, bindings, n_bindings, error) : NULL;
+}
+
+/* O_NONBLOCK: a FIFO must not hold us up before fstat() sees what it is. */
+static int
+open_file (const char *path, GError **error)
+{
+  int fd = g_open (path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);
+
+  if (fd < 0)
+    g_set_error (error, QF_ERROR, QF_ERROR_FILE, "%s: cannot be opened: %s",
+        path, g_strerror (errno));
+  return fd;
+}
+
+GBytes *
+qf_model_read_file (const char *path, GError **error)
+{
+  int fd = open_file (path, error);
+  GBytes *bytes = fd < 0 ? NULL : read_fd (fd, error);
+
+  if (fd < 0)
+    return NULL;
+  close (fd);
+  if (!bytes)
+    g_prefix_error (error, "%s: ", path);
+  return bytes;
 }
 
 QfModel *
@@ -270,14 +305,10 @@ qf_model_load_bound (
     const char *path, const QfBinding *bindings, int n_bindings, GError **error)
 {
   QfModel *model;
-  /* O_NONBLOCK: a FIFO must not hold us up before fstat() sees what it is */
-  int fd = g_open (path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);
+  int fd = open_file (path, error);
 
-  if (fd < 0) {
-    g_set_error (error, QF_ERROR, QF_ERROR_FILE, "%s: cannot be opened: %s",
-        path, g_strerror (errno));
+  if (fd < 0)
     return NULL;
-  }
   model = load_fd (fd, bindings, n_bindings, error);
   close (fd);
   if (!model)

@@ -32,6 +32,26 @@ QfModel *qf_model_load_bound (const char *path, const QfBinding *bindings,
 /** The same from memory; @name is used in messages. */
 QfModel *qf_model_load_bytes (GBytes *bytes, const char *name, GError **error);
 
+#define QF_IMPORT_CHANNELS 16
+
+/** How a foreign network is to see codes 0 … 255: (code − mean)·scale, of each
+ * channel. */
+typedef struct
+{
+  int width, height;               /**< of its input; 0: as the file has it */
+  int n;                           /**< channels in these; 1: of all, 0: codes */
+  float mean[QF_IMPORT_CHANNELS];  /**< finite */
+  float scale[QF_IMPORT_CHANNELS]; /**< finite */
+} QfImport;
+
+/** Reads a foreign network with one picture (float32 or uint8, NCHW or NHWC) as
+ * its input, and puts nodes before it so that it takes uint8 codes [1, C, H,
+ * W]: DequantizeLinear, and Sub and Mul where that cannot say it. QF_ERROR_
+ * UNSUPPORTED where it has another input; QF_ERROR_ARGUMENT where @how does not
+ * fit it. */
+QfModel *qf_model_import (
+    const char *path, const QfImport *how, GError **error);
+
 /** Writes the file atomically (written beside, synced, renamed). */
 gboolean qf_model_save (const QfModel *model, const char *path, GError **error);
 

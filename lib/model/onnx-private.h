@@ -72,6 +72,18 @@ void qf_onnx_swap (QfDType dtype, void *data, gsize n);
 
 /* ---- onnx_read.c -------------------------------------------------------- */
 
+/** A message of two bytes can ask for a hundred. Room for ordinary files is
+ * eight times their size (typed integers) and some for small ones. */
+typedef struct
+{
+  gsize left;
+} QfOnnxBudget;
+
+/** The messages of a file, to be freed with @allocator, which @budget must
+ * outlive; both are set here. NULL: @error is set. */
+Onnx__ModelProto *qf_onnx_unpack (GBytes *bytes, QfOnnxBudget *budget,
+    ProtobufCAllocator *allocator, GError **error);
+
 typedef struct
 {
   int opset;
@@ -119,6 +131,11 @@ char *qf_onnx_unique_name (
  * data; where it fails, it may have left that. */
 int qf_onnx_add_constant (QfOnnxReader *r, const char *stem, const char *suffix,
     QfOnnxConstant *k, GError **error);
+
+/* ---- onnx_write.c ------------------------------------------------------- */
+
+/** The file of at most 1 GiB; NULL: @error is set. */
+GBytes *qf_onnx_pack (const Onnx__ModelProto *m, GError **error);
 
 /* ---- onnx_attributes.c -------------------------------------------------- */
 

@@ -6,17 +6,10 @@
 
 /* ---- protobuf with a limit on memory ------------------------------------ */
 
-/* A message of two bytes can ask for a hundred. Room for ordinary files is
- * eight times their size (typed integers) and some for small ones. */
-typedef struct
-{
-  gsize left;
-} Budget;
-
 static void *
 budget_alloc (void *data, size_t size)
 {
-  Budget *budget = data;
+  QfOnnxBudget *budget = data;
 
   if (size > budget->left)
     return NULL;
@@ -31,7 +24,7 @@ budget_free (void *data, void *p)
 }
 
 static void
-budget_init (Budget *budget, ProtobufCAllocator *allocator, gsize size)
+budget_init (QfOnnxBudget *budget, ProtobufCAllocator *allocator, gsize size)
 {
   budget->left = size * 8 + (8 << 20);
   *allocator = (ProtobufCAllocator){ budget_alloc, budget_free, budget };
@@ -552,9 +545,9 @@ read_model (const Onnx__ModelProto *m, gboolean any, const QfBinding *bindings,
   return read_metadata (model, m, error) ? g_steal_pointer (&model) : NULL;
 }
 
-static Onnx__ModelProto *
-unpack (GBytes *bytes, Budget *budget, ProtobufCAllocator *allocator,
-    GError **error)
+Onnx__ModelProto *
+qf_onnx_unpack (GBytes *bytes, QfOnnxBudget *budget,
+    ProtobufCAllocator *allocator, GError **error)
 {
   gsize size;
   const guint8 *data = g_bytes_get_data (bytes, &size);
@@ -571,8 +564,8 @@ QfModel *
 qf_onnx_read (GBytes *bytes, GError **error)
 {
   ProtobufCAllocator allocator;
-  Budget budget;
-  Onnx__ModelProto *m = unpack (bytes, &budget, &allocator, error);
+  QfOnnxBudget budget;
+  Onnx__ModelProto *m = qf_onnx_unpack (bytes, &budget, &allocator, error);
   QfModel *model;
 
   g_bytes_unref (bytes); /* weights are in memory once from now on */
@@ -588,8 +581,8 @@ qf_onnx_read_any (GBytes *bytes, const QfBinding *bindings, int n_bindings,
     GError **error)
 {
   ProtobufCAllocator allocator;
-  Budget budget;
-  Onnx__ModelProto *m = unpack (bytes, &budget, &allocator, error);
+  QfOnnxBudget budget;
+  Onnx__ModelProto *m = qf_onnx_unpack (bytes, &budget, &allocator, error);
   QfModel *model = NULL;
 
   if (m) {

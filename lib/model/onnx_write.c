@@ -399,8 +399,8 @@ write_metadata (Writer *w, const QfModel *model, Onnx__ModelProto *out)
   g_list_free (keys);
 }
 
-static GBytes *
-pack (const Onnx__ModelProto *m, GError **error)
+GBytes *
+qf_onnx_pack (const Onnx__ModelProto *m, GError **error)
 {
   gsize size = onnx__model_proto__get_packed_size (m);
   guint8 *bytes = size > (gsize) 1 << 30 ? NULL : g_try_malloc (size);
@@ -481,7 +481,7 @@ rewrite_metadata (const QfModel *model, GError **error)
   m.n_metadata_props = 0;
   m.metadata_props = NULL;
   write_metadata (&w, model, &m);
-  bytes = pack (&m, error);
+  bytes = qf_onnx_pack (&m, error);
   g_ptr_array_unref (w.memory);
   onnx__model_proto__free_unpacked (file, NULL);
   return bytes;
@@ -516,7 +516,7 @@ qf_onnx_write (const QfModel *model, GError **error)
   write_graph (&w, &graph);
   m.graph = &graph;
   write_metadata (&w, model, &m);
-  bytes = pack (&m, error);
+  bytes = qf_onnx_pack (&m, error);
   g_hash_table_unref (w.names);
   g_ptr_array_unref (w.nodes);
   g_ptr_array_unref (w.initializers);

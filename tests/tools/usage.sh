@@ -7,7 +7,7 @@ here=$(dirname "$0")
 run 0 --help
 has "$out" annotate
 run 0 --version
-for command in annotate new train eval info bench; do
+for command in annotate new import train eval info bench; do
   run 0 $command --help
   has "$out" "Examples:"
   has "$out" "qfuse $command"
