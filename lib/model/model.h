@@ -101,6 +101,29 @@ const char *qf_model_output (const QfModel *model, int i, QfDType *dtype,
 /** Multiply-accumulates of one run. */
 gint64 qf_model_macs (const QfModel *model);
 
+/** A Conv or Gemm with constant weights, with one scale an output channel or
+ * one in all where they are quantized. Strings are the model's. */
+typedef struct
+{
+  const char *name, *op;
+  int bits;         /**< of a weight in the file: 4, 8 or 32 */
+  gint64 channels;  /**< output channels */
+  gint64 n_weights; /**< without bias */
+} QfModelLayer;
+
+/** Such layers, in the order of the file; 0 in a model that has operators
+ * beyond those which run in int8. @i: 0 … their number − 1. */
+int qf_model_n_layers (const QfModel *model);
+void qf_model_layer (const QfModel *model, int i, QfModelLayer *layer);
+
+/** A copy of @model (metadata included) with the weights of layer @i rounded to
+ * @bits, 2 … 8: codes of −top … top, top = 2^(bits − 1) − 1, and one scale an
+ * output channel, its largest size by top. int8 codes are rounded as they are,
+ * the bias follows the new scale. What has that form already stays the same
+ * bytes; *@changed tells. QF_ERROR_UNSUPPORTED where there are no layers. */
+QfModel *qf_model_round_layer (const QfModel *model, int i, int bits,
+    gboolean *changed, GError **error);
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (QfModel, qf_model_unref)
 
 G_END_DECLS
