@@ -4,6 +4,7 @@
 
 #include "clips.h"
 #include "eval-report.h"
+#include "eval-sensitivity.h"
 #include "gstqfmeta.h"
 #include "pipeline.h"
 #include "qfuse.h"
@@ -11,7 +12,8 @@
 static char *frames, *picture;
 static int every = 1, threads, max_detections = 100;
 static double threshold = 0.01;
-static gboolean json;
+static int bits = 4, memory_limit = 1024;
+static gboolean json, sensitivity;
 static ClipOptions clip_options;
 
 static const GOptionEntry entries[] = {
@@ -31,6 +33,14 @@ static const GOptionEntry entries[] = {
       "Draw precision over recall, or for actions the confusion matrix, into "
       "this file",
       "FILE.png" },
+  { "sensitivity", 's', 0, G_OPTION_ARG_NONE, &sensitivity,
+      "Instead, tell what rounding the weights of each layer alone to few bits "
+      "changes, the least loss first",
+      NULL },
+  { "bits", 0, 0, G_OPTION_ARG_INT, &bits, "Of these, 2 to 8 (default 4)",
+      "N" },
+  { "memory-limit", 0, 0, G_OPTION_ARG_INT, &memory_limit,
+      "For --sensitivity, of the planes of all pictures (default 1024)", "MB" },
   { "threads", 0, 0, G_OPTION_ARG_INT, &threads,
       "Worker threads (default 0: as many as the processor allows)", "N" },
   { "json", 0, 0, G_OPTION_ARG_NONE, &json, "Print one JSON object", NULL },
@@ -56,6 +66,7 @@ static const ToolOptions options = {
       "  qfuse eval models/pedestrian.onnx vtest.avi --truth gt.txt --frames "
       "501-795\n"
       "  qfuse eval --picture curve.png --json model.onnx clips/\n"
+      "  qfuse eval --sensitivity --every 5 model.onnx clips/\n"
       "  qfuse eval fall.onnx @test-clips.txt",
   .entries = entries,
 };
@@ -74,15 +85,14 @@ typedef struct
   GArray *truth, *found; /* QfBox, of the frame */
 } Eval;
 
-static int
-label_of (const Eval *e, GQuark name, int number)
+int
+eval_label_of (const QfModel *model, GQuark name, int number)
 {
-  int known =
-      name ? qf_model_find_label (e->model, g_quark_to_string (name)) : -1;
+  int known = name ? qf_model_find_label (model, g_quark_to_string (name)) : -1;
 
-  return known >= 0                              ? known
-      : qf_model_n_labels (e->model) > 0 && name ? -1
-                                                 : number;
+  return known >= 0                           ? known
+      : qf_model_n_labels (model) > 0 && name ? -1
+                                              : number;
 }
 
 static void
@@ -92,7 +102,7 @@ add_boxes (Eval *e, GArray *to, const GArray *from, gboolean truth)
   for (guint i = 0; i < from->len; i++) {
     const QfuseDetection *d = &g_array_index (from, QfuseDetection, i);
     QfBox box = { d->x, d->y, d->w, d->h, d->score,
-      label_of (e, d->label, d->label_id), d->id, FALSE };
+      eval_label_of (e->model, d->label, d->label_id), d->id, FALSE };
 
     if (truth)
       box.ignore = d->score == 0;
@@ -137,8 +147,8 @@ on_detected (GstPad *pad, GstPadProbeInfo *info, gpointer data)
     return GST_PAD_PROBE_OK;
   e->n_pictures++;
   if (e->actions) {
-    int said = label_of (e, found->action, found->action_id);
-    int real = label_of (e, truth->action, truth->action_id);
+    int said = eval_label_of (e->model, found->action, found->action_id);
+    int real = eval_label_of (e->model, truth->action, truth->action_id);
 
     if (real >= 0 && real < e->n_labels)
       qf_metrics_add_action (e->metrics, said, real);
@@ -260,6 +270,17 @@ report (const Eval *e, const char *model_path)
   return TOOL_DONE;
 }
 
+static int
+report_sensitivity (const char *path, const GPtrArray *clips, const Eval *e)
+{
+  const EvalSensitivity what = { path, clips, &clip_options, e->first, e->last,
+    every, threshold, max_detections, threads, bits,
+    (guint64) memory_limit << 20, json };
+  GError *error = NULL;
+
+  return eval_sensitivity (&what, &error) ? TOOL_DONE : tool_fail_error (error);
+}
+
 int
 cmd_eval (int argc, char **argv)
 {
@@ -280,9 +301,15 @@ cmd_eval (int argc, char **argv)
     return tool_usage ("eval",
         "--every is ≥ 1, --threads and --max-detections ≥ 0, --threshold a "
         "score from 0 to 1");
+  if (bits < 2 || bits > 8 || memory_limit < 1 || (sensitivity && picture))
+    return tool_usage ("eval",
+        "--bits is from 2 to 8, --memory-limit ≥ 1, and --sensitivity draws no "
+        "--picture");
   if (!tool_parse_frames (frames, &e.first, &e.last, &error) ||
       !(clips = clips_find (argv + 2, &clip_options, &error)))
     return tool_usage_or_fail ("eval", error);
+  if (sensitivity)
+    return report_sensitivity (argv[1], clips, &e);
   if (picture && !tool_check_output (picture, &error))
     return tool_fail_error (error);
   e.model = qf_model_load (argv[1], &error);

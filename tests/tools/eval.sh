@@ -82,6 +82,38 @@ for want in pictures=16 accuracy=0.5 mean_accuracy=0.5 'confusion[0][0]=8' \
   $helper json "$out" "\$.${want%=*}" "${want#*=}" || fail "$want"
 done
 
+# Layer by layer at 4 bits. Weights of one value are such codes already.
+cp model.onnx before.onnx
+run 0 eval model.onnx square.mkv --sensitivity --json
+for want in pictures=32 clips=1 bits=4 ap50=1.0 'layers[0].name=box_16' \
+  'layers[0].op=Conv' 'layers[0].bits=32' 'layers[0].weights=1024' \
+  'layers[0].bytes_saved=3568' 'layers[0].changed=false' 'layers[0].ap50=1.0' \
+  'layers[0].change=0.0' 'layers[1].name=cls_16' 'layers[1].bytes_saved=892'; do
+  $helper json "$out" "\$.${want%=*}" "${want#*=}" || fail "$want"
+done
+cmp model.onnx before.onnx || fail "--sensitivity touched the model"
+run 0 eval halves.onnx @actions.txt --frames 1-8 --sensitivity
+has "$out" "accuracy 0.5000 as it is  (16 pictures); with one layer's weights at 4 bits"
+has "$out" "logits                   Conv    32      8192     28664   0.5000  +0.0000  the same weights"
+run 1 eval model.onnx square.mkv --frames 33- --sensitivity
+has "$err" "no frame"
+# A learned one: only layers that are of 8 bits change, all figures are eval's.
+run 0 train -o learned.onnx --size 192x192 --planes Y --labels square --epochs 1 \
+  --batch-size 8 --weight-bits 4 --validation 0 square.mkv
+run 0 eval learned.onnx square.mkv --json
+ap50=$($helper numbers "$out" '$.ap50')
+run 0 eval learned.onnx square.mkv --sensitivity --threads 1 --json
+[ "$($helper numbers "$out" '$.ap50')" = "$ap50" ] || fail "another AP50 than eval's"
+grep -o '"bits":8,"weights"[^}]*"changed":[a-z]*' "$out" | grep -q true || fail "no layer changed"
+grep -o '"bits":8,"weights"[^}]*"changed":false' "$out" && fail "8 bits did not change"
+grep -o '"bits":4,"weights"[^}]*"changed":true' "$out" && fail "4 bits changed"
+grep -q '"bits":4,"weights"[^}]*"changed":false' "$out" || fail "no layer of 4 bits"
+run 1 eval learned.onnx square.mkv --sensitivity --memory-limit 1
+has "$err" "memory limit of 1 MB: take fewer"
+[ -s "$out" ] && fail "a table of some pictures"
+run 2 eval model.onnx square.mkv --sensitivity --bits 9
+run 2 eval model.onnx square.mkv --sensitivity --picture x.png
+
 run 1 eval model.onnx square.mkv --frames 33-
 has "$err" "no frame"
 run 2 eval model.onnx square.mkv --frames 9-5
