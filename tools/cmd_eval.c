@@ -61,7 +61,8 @@ static const ToolOptions options = {
       "in no mean. Boxes to be ignored are COCO's crowds: a detection that "
       "lies\ninside by the IoU's share counts neither way.\n"
       "For actions: accuracy, recall and precision of each class, and the "
-      "confusion matrix.\n\n" CLIPS_HELP,
+      "confusion matrix;\nof several clips the share of which what was said "
+      "most is right. A row for each of several clips follows.\n\n" CLIPS_HELP,
   .examples =
       "  qfuse eval models/pedestrian.onnx vtest.avi --truth gt.txt --frames "
       "501-795\n"
@@ -75,7 +76,9 @@ typedef struct
 {
   QfModel *model;
   QfMetrics *metrics;
-  int first, last; /* frames that count */
+  GPtrArray *clip_metrics; /* QfMetrics * of each clip, the last: this one */
+  GPtrArray *clip_names;   /* const char *, their paths */
+  int first, last;         /* frames that count */
   int n_labels;
   int n_clips, clip; /* for the progress bar */
   gboolean running;  /* the network runs on this frame */
@@ -135,6 +138,12 @@ on_tagged (GstPad *pad, GstPadProbeInfo *info, gpointer data)
   return GST_PAD_PROBE_OK;
 }
 
+static QfMetrics *
+clip_metrics (const Eval *e)
+{
+  return g_ptr_array_index (e->clip_metrics, e->clip_metrics->len - 1);
+}
+
 static GstPadProbeReturn
 on_detected (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 {
@@ -150,16 +159,20 @@ on_detected (GstPad *pad, GstPadProbeInfo *info, gpointer data)
     int said = eval_label_of (e->model, found->action, found->action_id);
     int real = eval_label_of (e->model, truth->action, truth->action_id);
 
-    if (real >= 0 && real < e->n_labels)
+    if (real >= 0 && real < e->n_labels) {
       qf_metrics_add_action (e->metrics, said, real);
-    else if (truth->action)
+      qf_metrics_add_action (clip_metrics (e), said, real);
+    } else if (truth->action) {
       e->n_unknown++;
+    }
     return GST_PAD_PROBE_OK;
   }
   add_boxes (e, e->truth, truth->boxes, TRUE);
   add_boxes (e, e->found, found->detections, FALSE);
-  qf_metrics_add (e->metrics, (const QfBox *) e->found->data,
-      (int) e->found->len, (const QfBox *) e->truth->data, (int) e->truth->len);
+  for (int i = 0; i < 2; i++)
+    qf_metrics_add (i ? clip_metrics (e) : e->metrics,
+        (const QfBox *) e->found->data, (int) e->found->len,
+        (const QfBox *) e->truth->data, (int) e->truth->len);
   return GST_PAD_PROBE_OK;
 }
 
@@ -239,9 +252,17 @@ eval_clips (
   e->truth = g_array_new (FALSE, FALSE, sizeof (QfBox));
   e->found = g_array_new (FALSE, FALSE, sizeof (QfBox));
   e->n_clips = (int) clips->len;
-  for (e->clip = 0; e->clip < e->n_clips; e->clip++)
-    if (!eval_clip (e, g_ptr_array_index (clips, e->clip), model_path, error))
+  e->clip_metrics =
+      g_ptr_array_new_with_free_func ((GDestroyNotify) qf_metrics_free);
+  e->clip_names = g_ptr_array_new ();
+  for (e->clip = 0; e->clip < e->n_clips; e->clip++) {
+    const Clip *clip = g_ptr_array_index (clips, e->clip);
+
+    g_ptr_array_add (e->clip_metrics, qf_metrics_new (e->n_labels));
+    g_ptr_array_add (e->clip_names, clip->video);
+    if (!eval_clip (e, clip, model_path, error))
       return FALSE;
+  }
   if (e->n_pictures == 0) {
     g_set_error (error, QF_ERROR, QF_ERROR_ARGUMENT,
         "no frame of the clips lies in --frames %s", frames ? frames : "1-");
@@ -254,7 +275,8 @@ static int
 report (const Eval *e, const char *model_path)
 {
   const EvalReport r = { model_path, e->model, e->metrics, e->n_labels,
-    e->n_clips, e->actions };
+    e->n_clips, e->actions, e->clip_metrics,
+    (const char *const *) e->clip_names->pdata };
   GError *error = NULL;
 
   if (e->n_unknown > 0)
@@ -318,6 +340,8 @@ cmd_eval (int argc, char **argv)
   else
     status = report (&e, argv[1]);
   g_clear_pointer (&e.metrics, qf_metrics_free);
+  g_clear_pointer (&e.clip_metrics, g_ptr_array_unref);
+  g_clear_pointer (&e.clip_names, g_ptr_array_unref);
   g_clear_pointer (&e.truth, g_array_unref);
   g_clear_pointer (&e.found, g_array_unref);
   g_clear_pointer (&e.model, qf_model_unref);

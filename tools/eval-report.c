@@ -156,11 +156,12 @@ print_actions (const EvalReport *r, const QfScores *all)
   int width = r->n_labels > 8 ? 6 : 10;
   char number[16];
 
-  g_print (
-      "accuracy %.4f  mean over classes %.4f  (%d pictures)\n\n  %-14s %7s %7s "
-      "%7s %7s",
-      all->accuracy, eval_mean_recall (r), all->n_pictures, "true", "pictures",
-      "recall", "prec.", "F1");
+  g_print ("accuracy %.4f  mean over classes %.4f  (%d pictures)",
+      all->accuracy, eval_mean_recall (r), all->n_pictures);
+  if (r->n_clips > 1)
+    g_print ("  of %d clips %.4f", r->n_clips, eval_clip_accuracy (r));
+  g_print ("\n\n  %-14s %7s %7s %7s %7s", "true", "pictures", "recall", "prec.",
+      "F1");
   for (int s = 0; matrix && s < r->n_labels; s++) {
     g_autofree char *name =
         g_utf8_make_valid (eval_label_name (r, s, number), -1);
@@ -196,6 +197,8 @@ eval_print_text (const EvalReport *r)
     print_actions (r, &all);
   else
     print_boxes (r, &all);
+  if (r->n_clips > 1)
+    eval_print_clips (r);
 }
 
 static void
@@ -290,6 +293,7 @@ eval_print_json (const EvalReport *r)
   if (r->actions) {
     tool_json_number (b, "accuracy", all.accuracy);
     tool_json_number (b, "mean_accuracy", eval_mean_recall (r));
+    tool_json_number (b, "clip_accuracy", eval_clip_accuracy (r));
   } else {
     add_boxes (b, &all);
   }
@@ -302,6 +306,7 @@ eval_print_json (const EvalReport *r)
   json_builder_end_object (b);
   if (r->actions)
     add_confusion (b, r);
+  eval_add_clips (r, b);
   json_builder_end_object (b);
   tool_print_json (b);
 }

@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <json-glib/json-glib.h>
+
 #include "qfuse.h"
 
 G_BEGIN_DECLS
@@ -12,7 +14,9 @@ typedef struct
   const QfModel *model; /**< for the names of the labels */
   const QfMetrics *metrics;
   int n_labels, n_clips;
-  gboolean actions; /**< of a classifier, else boxes */
+  gboolean actions;              /**< of a classifier, else boxes */
+  const GPtrArray *clip_metrics; /**< QfMetrics * of each clip … */
+  const char *const *clip_names; /**< … and its path */
 } EvalReport;
 
 /** Name of label @i: the model's, or its number, which is put into @buffer. */
@@ -31,6 +35,14 @@ EvalAction eval_action (const EvalReport *r, int label);
 
 /** Mean of the recalls of classes that have pictures; NAN without any. */
 double eval_mean_recall (const EvalReport *r);
+
+/** Share of the clips of which what was said most often, picture by picture, is
+ * what they mostly show; NAN without any. */
+double eval_clip_accuracy (const EvalReport *r);
+
+/** A row for each clip, and the same as the member "per_clip". */
+void eval_print_clips (const EvalReport *r);
+void eval_add_clips (const EvalReport *r, JsonBuilder *b);
 
 void eval_print_text (const EvalReport *r);
 void eval_print_json (const EvalReport *r);

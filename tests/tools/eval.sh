@@ -37,6 +37,16 @@ for clips in @list.txt clips; do
   has "$out" "best F1 0.5000"
 done
 
+run 0 eval model.onnx @list.txt
+has "$out" "./clips/a.mkv                          32      32  1.0000  1.0000  1.0000"
+has "$out" "./clips/b.mkv                          32      32  0.0000  0.0000  0.0000"
+run 0 eval model.onnx @list.txt --frames 5-12 --json
+for want in clips=2 pictures=16 'per_clip[0].clip=./clips/a.mkv' \
+  'per_clip[0].pictures=8' 'per_clip[0].ap50=1.0' 'per_clip[1].ap50=0.0' \
+  'per_clip[1].truth=8' 'per_clip[1].detections=8'; do
+  $helper json "$out" "\$.${want%=*}" "${want#*=}" || fail "$want"
+done
+
 # By size: the squares are small, 16x16; a quarter off is IoU 0.6.
 run 0 eval model.onnx square.mkv --truth quarter.txt --json
 for want in ap50=1.0 ap75=0.0 best_f1_precision=1.0 best_f1_recall=1.0 \
@@ -74,11 +84,19 @@ has "$out" "accuracy 0.5000  mean over classes 0.5000  (32 pictures)"
 has "$out" "upper                32  0.5000  1.0000  0.6667         16         16          0"
 has "$out" "lower                 0       -"
 is_png actions.png
+# Mostly said: upper in the first 8 frames, which one clip of two is.
+run 0 eval halves.onnx @actions.txt --frames 1-8
+has "$out" "accuracy 0.5000  mean over classes 0.5000  (16 pictures)  of 2 clips 0.5000"
+has "$out" "./square.mkv                            8  1.0000   upper          upper"
+has "$out" "./alone.mkv                             8  0.0000   lower          upper"
 run 0 eval halves.onnx @actions.txt --frames 1-8 --json
 for want in pictures=16 accuracy=0.5 mean_accuracy=0.5 'confusion[0][0]=8' \
   'confusion[1][0]=8' 'confusion[1][1]=0' 'said_none[1]=0' \
   per_class.upper.accuracy=1.0 per_class.upper.precision=0.5 \
-  per_class.lower.accuracy=0.0 per_class.lower.pictures=8; do
+  per_class.lower.accuracy=0.0 per_class.lower.pictures=8 clip_accuracy=0.5 \
+  'per_clip[1].clip=./alone.mkv' 'per_clip[1].pictures=8' \
+  'per_clip[1].accuracy=0.0' 'per_clip[1].action=lower' \
+  'per_clip[1].mostly_said=upper'; do
   $helper json "$out" "\$.${want%=*}" "${want#*=}" || fail "$want"
 done
 
