@@ -7,7 +7,7 @@ check_transpose (const QfKernels *k, QfRng *rng)
 {
   for (int i = 0, n_rounds = check_rounds (200); i < n_rounds; i++) {
     size_t size = i % 2 ? 1 : 4;
-    int rows = check_int (rng, 1, 40), cols = check_int (rng, 1, 300);
+    int rows = check_int (rng, 1, 80), cols = check_int (rng, 1, 300);
     size_t n = (size_t) rows * cols * size;
     uint8_t *x = check_alloc (rng, n), *y = check_alloc (rng, n);
     int cut = check_int (rng, 0, cols), ok = 1;

@@ -44,6 +44,73 @@ transpose_16x32 (const uint8_t *x, size_t x_step, uint8_t *y, size_t y_step)
   }
 }
 
+/* Rows 16 … 31 are in the upper halves, so that 32 rows of a column are stored
+ * at once. Interleaving as above, but twice on four rows and twice on what came
+ * of them, so that four vectors at a time are in registers. */
+static inline void
+transpose_32x16 (const uint8_t *x, size_t x_step, uint8_t *y, size_t y_step)
+{
+  __m256i part[4][4]; /* [i]: columns 4i … 4i + 3, [j]: rows 4k + j */
+
+#pragma GCC unroll 4
+  for (int j = 0; j < 4; j++) {
+    __m256i v[4], t[4];
+
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+      const uint8_t *low = x + (size_t) (4 * i + j) * x_step;
+
+      v[i] = _mm256_inserti128_si256 (
+          _mm256_castsi128_si256 (_mm_loadu_si128 ((const __m128i *) low)),
+          _mm_loadu_si128 ((const __m128i *) (low + ROWS * x_step)), 1);
+    }
+    t[0] = _mm256_unpacklo_epi8 (v[0], v[2]);
+    t[1] = _mm256_unpackhi_epi8 (v[0], v[2]);
+    t[2] = _mm256_unpacklo_epi8 (v[1], v[3]);
+    t[3] = _mm256_unpackhi_epi8 (v[1], v[3]);
+    part[0][j] = _mm256_unpacklo_epi8 (t[0], t[2]);
+    part[1][j] = _mm256_unpackhi_epi8 (t[0], t[2]);
+    part[2][j] = _mm256_unpacklo_epi8 (t[1], t[3]);
+    part[3][j] = _mm256_unpackhi_epi8 (t[1], t[3]);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; i++) {
+    const __m256i *v = part[i];
+    __m256i t[4];
+    uint8_t *to = y + (size_t) (4 * i) * y_step;
+
+    t[0] = _mm256_unpacklo_epi8 (v[0], v[2]);
+    t[1] = _mm256_unpackhi_epi8 (v[0], v[2]);
+    t[2] = _mm256_unpacklo_epi8 (v[1], v[3]);
+    t[3] = _mm256_unpackhi_epi8 (v[1], v[3]);
+    _mm256_storeu_si256 ((__m256i *) to, _mm256_unpacklo_epi8 (t[0], t[2]));
+    _mm256_storeu_si256 (
+        (__m256i *) (to + y_step), _mm256_unpackhi_epi8 (t[0], t[2]));
+    _mm256_storeu_si256 (
+        (__m256i *) (to + 2 * y_step), _mm256_unpacklo_epi8 (t[1], t[3]));
+    _mm256_storeu_si256 (
+        (__m256i *) (to + 3 * y_step), _mm256_unpackhi_epi8 (t[1], t[3]));
+  }
+}
+
+/* Of at least 32 rows and 16 columns, as below. */
+static void
+transpose_bytes (
+    const uint8_t *x, int rows, int cols, uint8_t *y, int col0, int col1)
+{
+  for (int block = col0; block < col1; block += BLOCK)
+    for (int r = 0; r < rows; r += 2 * ROWS) {
+      int row = r + 2 * ROWS <= rows ? r : rows - 2 * ROWS;
+
+      for (int c = block; c < col1 && c < block + BLOCK; c += ROWS) {
+        int col = c + ROWS <= col1 ? c : col1 - ROWS;
+
+        transpose_32x16 (x + (size_t) row * cols + col, (size_t) cols,
+            y + (size_t) (col - col0) * rows + row, (size_t) rows);
+      }
+    }
+}
+
 /* Eight rows of eight floats: pairs, pairs of pairs, halves. */
 static inline void
 transpose_8x8 (const float *x, size_t x_step, float *y, size_t y_step)
@@ -103,6 +170,10 @@ qf_transpose_avx2 (
 
   if (size == 4 && rows >= 8 && col1 - col0 >= 8) {
     transpose_words (x, rows, cols, y, col0, col1);
+    return;
+  }
+  if (size == 1 && rows >= 2 * ROWS && col1 - col0 >= ROWS) {
+    transpose_bytes (from, rows, cols, to, col0, col1);
     return;
   }
   if (size != 1 || rows < ROWS || col1 - col0 < COLS) {
