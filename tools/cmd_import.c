@@ -13,6 +13,9 @@ static char *output, *head, *planes, *mean, *scale, *deviation, *fit, *labels,
     *size;
 static double threshold = -1, iou = -1;
 static gboolean json;
+static gboolean codes;                       /* what the file takes */
+static const char *head_from;                /* who told the head */
+static gboolean assumed_planes, assumed_fit; /* told by nobody */
 
 static const GOptionEntry entries[] = { { "output", 'o', 0,
                                             G_OPTION_ARG_FILENAME, &output,
@@ -194,11 +197,14 @@ choose_labels (QfModel *model, const Habit *habit, GError **error)
   return TRUE;
 }
 
+/* @x where it was given, else what the file says, else @usual. */
 static void
-set_number (QfModel *model, const char *key, double x)
+set_number (QfModel *model, const char *key, double x, double usual)
 {
   char text[G_ASCII_DTOSTR_BUF_SIZE];
 
+  if (x < 0)
+    x = qf_model_get_double (model, key, usual);
   qf_model_set (model, key, g_ascii_formatd (text, sizeof text, "%g", x));
 }
 
@@ -217,15 +223,16 @@ choose_head (QfModel *model, const char *path, GError **error)
   }
   if (head) {
     qf_model_set (model, "qfuse.head", head);
+    head_from = "as told";
     return head;
   }
-  name = qf_model_get (model, "qfuse.head");
+  head_from = "as the file says";
+  if ((name = qf_model_get (model, "qfuse.head")))
+    return name;
+  head_from = "by its outputs' names and shapes";
+  name = qf_head_recognise (model, error);
   if (!name)
-    name = qf_head_recognise (model, error);
-  if (!name) {
     g_prefix_error (error, "%s: ", path);
-    g_clear_pointer (&head, g_free);
-  }
   return name;
 }
 
@@ -241,20 +248,25 @@ describe (QfModel *model, const QfModel *plain, const Habit *habit,
   g_list_free (keys);
   qf_model_set (model, "qfuse.version", "1");
   qf_model_set (model, "qfuse.planes", order);
-  qf_model_set (model, "qfuse.fit", fit ? fit : habit->fit);
-  set_number (
-      model, "qfuse.threshold", threshold >= 0 ? threshold : habit->threshold);
-  set_number (model, "qfuse.iou", iou >= 0 ? iou : habit->iou);
+  assumed_fit = !fit && !qf_model_get (model, "qfuse.fit");
+  if (fit || assumed_fit)
+    qf_model_set (model, "qfuse.fit", fit ? fit : habit->fit);
+  set_number (model, "qfuse.threshold", threshold, habit->threshold);
+  set_number (model, "qfuse.iou", iou, habit->iou);
   return choose_labels (model, habit, error);
 }
 
-/* The planes in canonical form: those given, else as usual. */
+/* The planes in canonical form: those given, of the file, else as usual. */
 static char *
-choose_planes (int channels, const Habit *habit, GError **error)
+choose_planes (
+    const QfModel *plain, int channels, const Habit *habit, GError **error)
 {
-  const char *text = planes ? planes : channels == 1 ? "Y" : habit->planes;
+  const char *text = planes ? planes : qf_model_get (plain, "qfuse.planes");
   QfPlanes p;
 
+  assumed_planes = !text;
+  if (!text)
+    text = channels == 1 ? "Y" : habit->planes;
   if (!qf_planes_parse (&p, text, error))
     return NULL;
   if (p.n == channels)
@@ -268,7 +280,7 @@ choose_planes (int channels, const Habit *habit, GError **error)
 static QfModel *
 import (const char *path, QfImport *how, GError **error)
 {
-  g_autoptr (QfModel) plain = qf_model_import (path, how, error);
+  g_autoptr (QfModel) plain = qf_model_import (path, how, &codes, error);
   g_autoptr (QfModel) model = NULL;
   g_autoptr (QfDecoder) decoder = NULL;
   g_autoptr (QfEngine) engine = NULL;
@@ -281,9 +293,10 @@ import (const char *path, QfImport *how, GError **error)
     return NULL;
   habit = habit_of (name);
   qf_model_input_shape (plain, &c, &h, &w);
-  if (!(order = choose_planes (c, habit, error)) ||
-      !read_normalization (how, c, habit, error) ||
-      !(model = qf_model_import (path, how, error)) ||
+  if (!(order = choose_planes (plain, c, habit, error)) ||
+      ((!codes || mean || scale || deviation) &&
+          !read_normalization (how, c, habit, error)) ||
+      !(model = qf_model_import (path, how, NULL, error)) ||
       !describe (model, plain, habit, order, error))
     return NULL;
   decoder = qf_decoder_new (model, error);
@@ -310,43 +323,48 @@ numbers (const float *x, int n, double top)
 }
 
 static void
-report (const QfModel *model, const QfImport *how)
+print_object (const QfModel *model, const char *minus, const char *by)
 {
-  g_autofree char *minus = numbers (how->mean, how->n, 0);
-  g_autofree char *by = numbers (how->scale, how->n, 1);
+  g_autoptr (JsonBuilder) b = json_builder_new ();
+  int c, h, w;
+
+  qf_model_input_shape (model, &c, &h, &w);
+  json_builder_begin_object (b);
+  tool_json_string (b, "model", output);
+  tool_json_string (b, "head", qf_model_get (model, "qfuse.head"));
+  tool_json_string (b, "planes", qf_model_get (model, "qfuse.planes"));
+  tool_json_string (b, "mean", minus);
+  tool_json_string (b, "std", by);
+  tool_json_string (b, "fit", qf_model_get (model, "qfuse.fit"));
+  tool_json_int (b, "width", w);
+  tool_json_int (b, "height", h);
+  tool_json_int (b, "labels", qf_model_n_labels (model));
+  tool_json_int (b, "macs", qf_model_macs (model));
+  json_builder_end_object (b);
+  tool_print_json (b);
+}
+
+static void
+print_text (const QfModel *model, const char *minus, const char *by)
+{
+  int given = (mean != NULL) + (scale || deviation);
   int n = qf_model_n_labels (model), c, h, w;
-  const char *name = qf_model_get (model, "qfuse.head");
   gboolean coco =
       !g_strcmp0 (qf_model_get (model, "qfuse.labels"), labels_coco);
 
   qf_model_input_shape (model, &c, &h, &w);
-  if (json) {
-    g_autoptr (JsonBuilder) b = json_builder_new ();
-
-    json_builder_begin_object (b);
-    tool_json_string (b, "model", output);
-    tool_json_string (b, "head", name);
-    tool_json_string (b, "planes", qf_model_get (model, "qfuse.planes"));
-    tool_json_string (b, "mean", minus);
-    tool_json_string (b, "std", by);
-    tool_json_string (b, "fit", qf_model_get (model, "qfuse.fit"));
-    tool_json_int (b, "width", w);
-    tool_json_int (b, "height", h);
-    tool_json_int (b, "labels", n);
-    tool_json_int (b, "macs", qf_model_macs (model));
-    json_builder_end_object (b);
-    tool_print_json (b);
-    return;
-  }
-  g_print ("%s: head %s, %s\n", output, name,
-      head ? "as told" : "by its outputs' names and shapes");
+  g_print ("%s: head %s, %s\n", output, qf_model_get (model, "qfuse.head"),
+      head_from);
   g_print ("  input   %s%s at %dx%d, %s%s\n",
-      qf_model_get (model, "qfuse.planes"), planes ? "" : " (assumed)", w, h,
-      qf_model_get (model, "qfuse.fit"), fit ? "" : " (assumed)");
-  g_print ("  values  (code - %s) / %s (%s)\n", minus, by,
-      mean && (scale || deviation)     ? "as told"
-          : mean || scale || deviation ? "partly assumed"
-                                       : "assumed");
+      qf_model_get (model, "qfuse.planes"), assumed_planes ? " (assumed)" : "",
+      w, h, qf_model_get (model, "qfuse.fit"), assumed_fit ? " (assumed)" : "");
+  if (codes)
+    g_print ("  values  codes 0 to 255, as the file takes them\n");
+  else
+    g_print ("  values  (code - %s) / %s (%s)\n", minus, by,
+        given == 2       ? "as told"
+            : given == 1 ? "partly assumed"
+                         : "assumed");
   g_print ("  labels  %d%s\n", n,
       n == 0     ? ", so boxes have no names; --labels gives them"
           : coco ? ", COCO's names assumed"
@@ -355,6 +373,18 @@ report (const QfModel *model, const QfImport *how)
       (double) qf_model_macs (model) * 1e-6,
       qf_model_get (model, "qfuse.threshold"),
       qf_model_get (model, "qfuse.iou"));
+}
+
+static void
+report (const QfModel *model, const QfImport *how)
+{
+  g_autofree char *minus = numbers (how->mean, how->n, 0);
+  g_autofree char *by = numbers (how->scale, how->n, 1);
+
+  if (json)
+    print_object (model, minus, by);
+  else
+    print_text (model, minus, by);
 }
 
 int

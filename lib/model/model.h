@@ -46,11 +46,11 @@ typedef struct
 
 /** Reads a foreign network with one picture (float32 or uint8, NCHW or NHWC) as
  * its input, and puts nodes before it so that it takes uint8 codes [1, C, H,
- * W]: DequantizeLinear, and Sub and Mul where that cannot say it. QF_ERROR_
- * UNSUPPORTED where it has another input; QF_ERROR_ARGUMENT where @how does not
- * fit it. */
-QfModel *qf_model_import (
-    const char *path, const QfImport *how, GError **error);
+ * W]: DequantizeLinear, and Sub and Mul where that cannot say it. *@codes (or
+ * NULL): it took codes already, and @how has no means. QF_ERROR_UNSUPPORTED
+ * where it has another input; QF_ERROR_ARGUMENT where @how does not fit it. */
+QfModel *qf_model_import (const char *path, const QfImport *how,
+    gboolean *codes, GError **error);
 
 /** Writes the file atomically (written beside, synced, renamed). */
 gboolean qf_model_save (const QfModel *model, const char *path, GError **error);

@@ -402,7 +402,8 @@ edit_graph (Editor *e, Onnx__GraphProto *g, const QfImport *how, GError **error)
 }
 
 static GBytes *
-edit_file (const Onnx__ModelProto *file, const QfImport *how, GError **error)
+edit_file (const Onnx__ModelProto *file, const QfImport *how, gboolean *codes,
+    GError **error)
 {
   Editor e = { 0 };
   Onnx__ModelProto m = *file;
@@ -432,6 +433,8 @@ edit_file (const Onnx__ModelProto *file, const QfImport *how, GError **error)
   }
   if (edit_graph (&e, &g, how, error))
     bytes = qf_onnx_pack (&m, error);
+  if (codes)
+    *codes = e.codes;
   g_hash_table_unref (e.names);
   g_ptr_array_unref (e.initializers);
   g_ptr_array_unref (e.nodes);
@@ -440,7 +443,8 @@ edit_file (const Onnx__ModelProto *file, const QfImport *how, GError **error)
 }
 
 QfModel *
-qf_model_import (const char *path, const QfImport *how, GError **error)
+qf_model_import (
+    const char *path, const QfImport *how, gboolean *codes, GError **error)
 {
   g_autoptr (GBytes) foreign = qf_model_read_file (path, error);
   g_autoptr (GBytes) ours = NULL;
@@ -452,7 +456,7 @@ qf_model_import (const char *path, const QfImport *how, GError **error)
     return NULL;
   file = qf_onnx_unpack (foreign, &budget, &allocator, error);
   if (file) {
-    ours = edit_file (file, how, error);
+    ours = edit_file (file, how, codes, error);
     onnx__model_proto__free_unpacked (file, &allocator);
   }
   if (!ours) {

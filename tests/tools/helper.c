@@ -3,12 +3,14 @@
  *
  *   helper model OUT [PLANES]    finds white squares on a grid of 16 pixels
  *   helper halves OUT            says which half is lit more, upper or lower
- *   helper square OUT FRAMES     64x64, lossless: a white square on that grid
- *   helper truth OUT FRAMES DX   its boxes as MOT text, moved by DX pixels
- *   helper clip OUT VIDEO AUDIO  a clip with sound, pictures at odd times
- *   helper compare A B TICK      B keeps A's frames, times and sound
- *   helper json FILE PATH VALUE  FILE is JSON, holds VALUE at PATH (JSONPath)
- *   helper numbers FILE PATH     prints the numbers that FILE holds at PATH
+ *   helper foreign OUT KIND      a float net on that grid with fastestdet's
+ * head: square, or one with two inputs: two helper square OUT FRAMES     64x64,
+ * lossless: a white square on that grid helper truth OUT FRAMES DX   its boxes
+ * as MOT text, moved by DX pixels helper clip OUT VIDEO AUDIO  a clip with
+ * sound, pictures at odd times helper compare A B TICK      B keeps A's frames,
+ * times and sound helper json FILE PATH VALUE  FILE is JSON, holds VALUE at
+ * PATH (JSONPath) helper numbers FILE PATH     prints the numbers that FILE
+ * holds at PATH
  *
  * clip: VIDEO and AUDIO are launch lines of encoders, MUX follows from OUT;
  * times are irregular and the sound starts 500 ms after the picture. compare:
@@ -119,6 +121,49 @@ make_model (const char *path, const char *planes, gboolean halves)
   qf_model_set (model, "qfuse.labels", halves ? "upper\nlower" : "square");
   qf_model_set (model, "qfuse.threshold", "0.5");
   qf_model_set (model, "qfuse.iou", "0.5");
+  if (!qf_model_save (model, path, &error))
+    die ("%s", error->message);
+  qf_model_unref (model);
+  return 0;
+}
+
+/* A network as others export them: float32 in 0 … 1, no metadata. Of a cell
+ * with the mean m it says: objectness m, classes m and m / 2, the middle, 16x16
+ * pixels. */
+static int
+make_foreign (const char *path, gboolean two)
+{
+  static const float slopes[7] = { 1, 0, 0, 0, 0, 1, 0.5f };
+  const float half = atanhf (0.5f), quarter = logf (1 / 3.0f);
+  const float biases[7] = { 0, half, half, quarter, quarter, 0, 0 };
+  const gint64 dims[] = { 1, 1, SIDE, SIDE }, w_dims[] = { 7, 1, CELL, CELL };
+  const gint64 b_dims[] = { 7 };
+  g_autofree float *weights = g_new (float, 7 * CELL * CELL);
+  QfGraph *g = qf_graph_new ();
+  int x = qf_graph_add_value (g, "images", QF_F32, 4, dims), in[3] = { x };
+  GError *error = NULL;
+  QfNode *conv;
+  QfModel *model;
+
+  g_array_append_val (g->inputs, x);
+  for (int i = 0; i < 7 * CELL * CELL; i++)
+    weights[i] = slopes[i / (CELL * CELL)] / (CELL * CELL);
+  if (two) {
+    int z = qf_graph_add_value (g, "more", QF_F32, 4, dims);
+    int pair[2] = { x, z };
+
+    g_array_append_val (g->inputs, z);
+    in[0] = qf_graph_add_node (g, QF_OP_ADD, "sum", 2, pair)->out;
+  }
+  in[1] = qf_graph_add_constant (g, "w", QF_F32, 4, w_dims, weights);
+  in[2] = qf_graph_add_constant (g, "b", QF_F32, 1, b_dims, biases);
+  conv = qf_graph_add_node (g, QF_OP_CONV, "out", 3, in);
+  conv->win.kernel[0] = conv->win.kernel[1] = CELL;
+  conv->win.stride[0] = conv->win.stride[1] = CELL;
+  g_array_append_val (g->outputs, conv->out);
+  if (!qf_graph_validate (g, &error))
+    die ("%s", error->message);
+  model = qf_model_new (g);
   if (!qf_model_save (model, path, &error))
     die ("%s", error->message);
   qf_model_unref (model);
@@ -515,6 +560,8 @@ main (int argc, char **argv)
     return make_model (argv[2], argc == 4 ? argv[3] : "Y", FALSE);
   if (!strcmp (what, "halves") && argc == 3)
     return make_model (argv[2], "Y", TRUE);
+  if (!strcmp (what, "foreign") && argc == 4)
+    return make_foreign (argv[2], !strcmp (argv[3], "two"));
   if (!strcmp (what, "square") && argc == 4)
     return make_clip (argv[2], atoi (argv[3]), TRUE, "avenc_ffv1", NULL);
   if (!strcmp (what, "truth") && argc == 5)

@@ -10,6 +10,8 @@
 #define H 4
 #define W 5
 
+static gboolean takes_codes; /* the file of the next import() */
+
 /* qf_model_import() of a file that has the bytes of @f, which is used up. */
 static QfModel *
 import (File *f, const QfImport *how, GError **error)
@@ -17,6 +19,7 @@ import (File *f, const QfImport *how, GError **error)
   g_autoptr (GBytes) bytes = file_end (f);
   g_autofree char *path = NULL;
   QfModel *m;
+  gboolean codes;
   gsize size;
   gconstpointer data = g_bytes_get_data (bytes, &size);
   int fd = g_file_open_tmp ("import-XXXXXX.onnx", &path, NULL);
@@ -24,7 +27,9 @@ import (File *f, const QfImport *how, GError **error)
   g_assert_cmpint (fd, >=, 0);
   g_close (fd, NULL);
   g_assert_true (g_file_set_contents (path, data, (gssize) size, NULL));
-  m = qf_model_import (path, how, error);
+  m = qf_model_import (path, how, &codes, error);
+  if (m)
+    g_assert_cmpint (codes, ==, takes_codes);
   if (!m && error)
     g_assert_nonnull (strstr ((*error)->message, path));
   g_unlink (path);
@@ -162,7 +167,9 @@ test_codes (void)
               file_node ("Transpose", "t", "f", "y"), "perm", "0,3,1,2"));
     else
       file_add (&f, file_node ("Relu", "r", "f", "y"));
+    takes_codes = TRUE;
     m = import (&f, &hows[0], &error);
+    takes_codes = FALSE;
     g_assert_no_error (error);
     check_values (m, &hows[0], 1);
   }
