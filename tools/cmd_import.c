@@ -11,6 +11,7 @@
 
 static char *output, *head, *planes, *mean, *scale, *deviation, *fit, *labels,
     *size;
+static char **settings;
 static double threshold = -1, iou = -1;
 static gboolean json;
 static gboolean codes;                       /* what the file takes */
@@ -23,6 +24,10 @@ static const GOptionEntry entries[] = { { "output", 'o', 0,
   { "head", 0, 0, G_OPTION_ARG_STRING, &head,
       "How its outputs are read (default: recognised by names and shapes)",
       "HEAD" },
+  { "set", 0, 0, G_OPTION_ARG_STRING_ARRAY, &settings,
+      "What the head needs to know, as boxes=decoded or strides=8,16,32; more "
+      "than once",
+      "KEY=VALUE" },
   { "planes", 'p', 0, G_OPTION_ARG_STRING, &planes,
       "Order of its input channels: R,G,B or B,G,R, or Y", "P" },
   { "mean", 0, 0, G_OPTION_ARG_STRING, &mean,
@@ -208,12 +213,34 @@ set_number (QfModel *model, const char *key, double x, double usual)
   qf_model_set (model, key, g_ascii_formatd (text, sizeof text, "%g", x));
 }
 
+/* --set KEY=VALUE becomes qfuse.head.KEY. */
+static gboolean
+set_parameters (QfModel *model, GError **error)
+{
+  for (int i = 0; settings && settings[i]; i++) {
+    const char *sign = strchr (settings[i], '=');
+    g_autofree char *key = sign ? g_strdup_printf ("qfuse.head.%.*s",
+                                      (int) (sign - settings[i]), settings[i])
+                                : NULL;
+
+    if (!sign || sign == settings[i] || !sign[1]) {
+      g_set_error (error, QF_ERROR, QF_ERROR_ARGUMENT,
+          "--set %s: write it like boxes=decoded", settings[i]);
+      return FALSE;
+    }
+    qf_model_set (model, key, sign + 1);
+  }
+  return TRUE;
+}
+
 /* Recognises the head of @model, whose input is ours already. */
 static const char *
 choose_head (QfModel *model, const char *path, GError **error)
 {
   const char *name;
 
+  if (!set_parameters (model, error))
+    return NULL;
   if (labels) { /* their number helps to tell */
     g_autofree char *lines = labels_read (labels, error);
 

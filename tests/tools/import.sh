@@ -41,6 +41,13 @@ cp "$out" told.json
 $helper json told.json '$.head' fastestdet && $helper json told.json '$.fit' letterbox &&
   $helper json told.json '$.labels' 2 || fail "not as told"
 found told.onnx
+run 0 import float.onnx -o told.onnx --head fastestdet --labels names.txt \
+  --set any=1,2 --set more=a=b --json
+run 0 info told.onnx --json
+cp "$out" info.json
+$helper json info.json "\$.metadata['qfuse.head.any']" 1,2 &&
+  $helper json info.json "\$.metadata['qfuse.head.more']" a=b ||
+  fail "--set is not in the metadata"
 run 0 import float.onnx -o dark.onnx --labels names.txt --std 25500
 run 0 annotate a.mkv -m dark.onnx -o b.mkv --detections c.jsonl
 grep -q '"label"' c.jsonl && fail "another scale changed nothing"
@@ -79,6 +86,7 @@ refused 2 "give one" float.onnx --std 1 --scale 1
 refused 2 "there twice" float.onnx --labels a,a
 refused 2 "letterbox or stretch" float.onnx --fit crop
 refused 2 "640x384" float.onnx --size 64
+refused 2 "like boxes" float.onnx --set boxes
 refused 2 "0 to 1" float.onnx --threshold 2
 refused 2 "one model file" float.onnx float.onnx
 run 2 import float.onnx
