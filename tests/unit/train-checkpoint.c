@@ -303,6 +303,118 @@ test_damaged (void)
   remove_folder (folder);
 }
 
+static void
+change (QfTrainOptions *o, int i)
+{
+  static const struct
+  {
+    gsize offset;
+    double value;
+  } doubles[] = {
+    { G_STRUCT_OFFSET (QfTrainOptions, learning_rate), 0.03 },
+    { G_STRUCT_OFFSET (QfTrainOptions, momentum), 0.8 },
+    { G_STRUCT_OFFSET (QfTrainOptions, weight_decay), 1e-3 },
+    { G_STRUCT_OFFSET (QfTrainOptions, average), 0.9 },
+    { G_STRUCT_OFFSET (QfTrainOptions, clip_norm), 3 },
+    { G_STRUCT_OFFSET (QfTrainOptions, zoom_min), 0.75 },
+    { G_STRUCT_OFFSET (QfTrainOptions, zoom_max), 1.5 },
+    { G_STRUCT_OFFSET (QfTrainOptions, shift), 0.2 },
+    { G_STRUCT_OFFSET (QfTrainOptions, brightness), 0.1 },
+    { G_STRUCT_OFFSET (QfTrainOptions, noise), 2 },
+    { G_STRUCT_OFFSET (QfTrainOptions, mosaic), 0.5 },
+    { G_STRUCT_OFFSET (QfTrainOptions, paste), 0.5 },
+    { G_STRUCT_OFFSET (QfTrainOptions, speed), 2 },
+  };
+  static const struct
+  {
+    gsize offset;
+    const char *value;
+  } texts[] = {
+    { G_STRUCT_OFFSET (QfTrainOptions, assign), "tal" },
+    { G_STRUCT_OFFSET (QfTrainOptions, assign), "simota" },
+    { G_STRUCT_OFFSET (QfTrainOptions, ranges), "minmax" },
+    { G_STRUCT_OFFSET (QfTrainOptions, ranges), "learned" },
+    { G_STRUCT_OFFSET (QfTrainOptions, optimizer), "adamw" },
+    { G_STRUCT_OFFSET (QfTrainOptions, weight_bits), "4" },
+    { G_STRUCT_OFFSET (QfTrainOptions, activation_bits), "4" },
+    { G_STRUCT_OFFSET (QfTrainOptions, labels), "box" },
+    { G_STRUCT_OFFSET (QfTrainOptions, network), "small" },
+  };
+  static const struct
+  {
+    gsize offset;
+    int value;
+  } ints[] = {
+    { G_STRUCT_OFFSET (QfTrainOptions, epochs), 2 },
+    { G_STRUCT_OFFSET (QfTrainOptions, batch_size), 8 },
+    { G_STRUCT_OFFSET (QfTrainOptions, fit), QF_FIT_STRETCH },
+    { G_STRUCT_OFFSET (QfTrainOptions, rate_n), 25 },
+    { G_STRUCT_OFFSET (QfTrainOptions, flip), FALSE },
+    { G_STRUCT_OFFSET (QfTrainOptions, flip_labels), TRUE },
+    { G_STRUCT_OFFSET (QfTrainOptions, backwards), TRUE },
+    { G_STRUCT_OFFSET (QfTrainOptions, quantize), FALSE },
+  };
+  const int n_doubles = G_N_ELEMENTS (doubles), n_texts = G_N_ELEMENTS (texts);
+  const int n_ints = G_N_ELEMENTS (ints);
+
+  if (i < n_doubles)
+    G_STRUCT_MEMBER (double, o, doubles[i].offset) = doubles[i].value;
+  else if ((i -= n_doubles) < n_texts)
+    G_STRUCT_MEMBER (const char *, o, texts[i].offset) = texts[i].value;
+  else if ((i -= n_texts) < n_ints)
+    G_STRUCT_MEMBER (int, o, ints[i].offset) = ints[i].value;
+  else if ((i -= n_ints) == 0)
+    o->seed++;
+  else if (i == 1)
+    qf_planes_parse (&o->planes, "Y,D1x2t9", NULL);
+  else if (i == 2)
+    o->assign = NULL; /* the end */
+}
+
+/* Every option that changes what is learned: refused when it goes on, and the
+ * file stays. What changes no result does not matter. */
+static void
+test_other_options (void)
+{
+  g_autofree char *folder = scratch_folder ();
+  g_autofree char *path = g_build_filename (folder, "c.qfc", NULL);
+  g_autofree char *before = NULL, *after = NULL;
+  QfTrainOptions o, changed;
+  gsize size, size_after;
+  int n = 0;
+
+  options (&o, path);
+  o.epochs = 1;
+  {
+    g_autoptr (QfTrainer) t = trainer (&o);
+
+    g_assert_true (qf_trainer_run (t, NULL, NULL, NULL));
+  }
+  g_assert_true (g_file_get_contents (path, &before, &size, NULL));
+  for (;; n++) {
+    changed = o;
+    change (&changed, n);
+    if (!changed.assign)
+      break;
+    g_test_message ("change %d", n);
+    expect (&changed, QF_ERROR_ARGUMENT, "other options");
+  }
+  g_assert_cmpint (n, ==, 32);
+  g_assert_true (g_file_get_contents (path, &after, &size_after, NULL));
+  g_assert_cmpmem (before, size, after, size_after);
+  changed = o;
+  changed.threads = 1;
+  changed.memory_limit = 1 << 20;
+  changed.minutes = 60;
+  changed.checkpoint_seconds = 100;
+  {
+    g_autoptr (QfTrainer) t = trainer (&changed);
+
+    g_assert_true (qf_trainer_run (t, NULL, NULL, NULL));
+  }
+  remove_folder (folder);
+}
+
 /* A disk that is full, a folder that is gone: an error, and what was written
  * before stays as it was. */
 static void
@@ -399,6 +511,7 @@ main (int argc, char **argv)
   g_test_add_func ("/train/checkpoint/stops", test_stops);
   g_test_add_func ("/train/checkpoint/kills", test_kills);
   g_test_add_func ("/train/checkpoint/damaged", test_damaged);
+  g_test_add_func ("/train/checkpoint/other-options", test_other_options);
   g_test_add_func ("/train/checkpoint/not-writable", test_not_writable);
   g_test_add_func ("/train/checkpoint/divergence", test_divergence);
   g_test_add_func ("/train/checkpoint/one-sample", test_one_sample);
