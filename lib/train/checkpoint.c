@@ -76,6 +76,8 @@ each_state (QfTrainer *t, QfStateFunc func, gpointer user_data)
   func ("run: best", &t->best, sizeof t->best, user_data);
   func ("run: threshold", &t->threshold, sizeof t->threshold, user_data);
   func ("run: sums", &t->sum, sizeof t->sum, user_data);
+  func ("run: first loss", &t->first_loss, sizeof t->first_loss, user_data);
+  func ("run: high", &t->high, sizeof t->high, user_data);
   func ("run: seconds", &t->seconds, sizeof t->seconds, user_data);
   qf_net_each_state (t->net, t->optimizer, func, user_data);
 }

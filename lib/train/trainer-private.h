@@ -39,6 +39,8 @@ struct _QfTrainer
   int epoch, batch; /* from 1; of the epoch, the next one to be done */
   double best;      /* score of the best model, −1: none yet */
   QfLoss sum;       /* over the epoch's batches */
+  double first_loss; /* of the batches that others are compared with: sum */
+  int high;          /* batches whose loss was far above it, less the others */
   double seconds;   /* since the start, when the checkpoint was made */
 
   char *checkpoint;       /* owned copy of o's */

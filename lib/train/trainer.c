@@ -399,6 +399,8 @@ qf_trainer_prepare (QfTrainer *t, GError **error)
   t->epoch = 1;
   t->batch = 0;
   t->best = -1;
+  t->first_loss = 0;
+  t->high = 0;
   t->sum = (QfLoss){ 0 };
   t->start_time = t->checkpoint_time = g_get_monotonic_time ();
   if (t->checkpoint)
@@ -410,6 +412,39 @@ static gboolean
 cancelled (GError **error)
 {
   g_set_error (error, QF_ERROR, QF_ERROR_CANCELLED, "Training was stopped");
+  return FALSE;
+}
+
+/* Divergence that stays finite: batches that lose ten times as much as those of
+ * the warm-up did, which are 1 to FIRST; as a loss under 1 is no worse than what
+ * any network starts from, ten times 1 at least. One such batch may come by
+ * chance; DOUBTFUL of them, less those that did not, and what is there is no
+ * longer kept. An epoch of them (AT_LEAST to AT_MOST batches) is the end. */
+#define FIRST 16
+#define TIMES 10
+#define DOUBTFUL 2
+#define AT_LEAST 8
+#define AT_MOST 32
+
+static void
+watch_loss (QfTrainer *t, double loss)
+{
+  gint64 first = CLAMP (t->total / 25, 1, FIRST);
+
+  if (t->step <= first)
+    t->first_loss += loss;
+  else if (loss > TIMES * MAX (t->first_loss / (double) first, 1))
+    t->high++;
+  else if (t->high > 0)
+    t->high--;
+}
+
+static gboolean
+diverged (const QfTrainer *t, const char *what, GError **error)
+{
+  g_set_error (error, QF_ERROR, QF_ERROR_FAILED,
+      "Training diverged in epoch %d (%s); lower the learning rate of %g",
+      t->epoch, what, t->o.learning_rate);
   return FALSE;
 }
 
@@ -436,19 +471,18 @@ run_batch (QfTrainer *t, QfTrainReport *r, QfTrainFunc func,
   r->frozen = t->net->frozen;
   r->seconds = (double) (g_get_monotonic_time () - t->start_time) * 1e-6;
   r->waited = qf_prefetch_waited (t->prefetch);
-  if (!isfinite (loss.total) || !qf_net_finite (t->net)) {
-    g_set_error (error, QF_ERROR, QF_ERROR_FAILED,
-        "Training diverged in epoch %d (the loss is no finite number); lower "
-        "the learning rate of %g", r->epoch, t->o.learning_rate);
-    return FALSE;
-  }
+  if (!isfinite (loss.total) || !qf_net_finite (t->net))
+    return diverged (t, "the loss is no finite number", error);
+  watch_loss (t, loss.total);
+  if (t->high >= CLAMP (r->batches, AT_LEAST, AT_MOST))
+    return diverged (t, "the loss stays far above that of the start", error);
   if (func && !func (t, r, user_data))
     return cancelled (error);
   return TRUE;
 }
 
 /* Whether this epoch's model is the best so far. Without validation samples the
- * newest is. */
+ * newest is, unless it is in doubt. */
 static gboolean
 judge (QfTrainer *t, QfTrainReport *r, GError **error)
 {
@@ -456,7 +490,7 @@ judge (QfTrainer *t, QfTrainReport *r, GError **error)
   double score;
 
   r->ap50 = r->best_f1 = r->accuracy = NAN;
-  r->best = TRUE;
+  r->best = t->high < DOUBTFUL;
   if (t->validation->len == 0)
     return TRUE;
   if (!qf_trainer_measure (t, t->validation, 1, &s, error))
@@ -483,9 +517,12 @@ keep_best (QfTrainer *t, GError **error)
   return t->best_model != NULL;
 }
 
+/* The last one stays while it is in doubt whether this would be a good one. */
 static gboolean
 save_checkpoint (QfTrainer *t, GError **error)
 {
+  if (t->high >= DOUBTFUL)
+    return TRUE;
   t->checkpoint_time = g_get_monotonic_time ();
   return !t->checkpoint || qf_checkpoint_save (t, t->checkpoint, error);
 }
@@ -540,6 +577,9 @@ end_epoch (QfTrainer *t, QfTrainReport *r, gboolean last, QfTrainFunc func,
 {
   gboolean go;
 
+  if (last && t->high >= DOUBTFUL)
+    return diverged (t, "at its end the loss is far above that of the start",
+        error);
   qf_trainer_begin_average (t);
   go = report_epoch (t, r, last, func, user_data, error);
   qf_trainer_end_average (t);

@@ -125,7 +125,8 @@ gsize qf_trainer_bytes (const QfTrainer *t);
 
 /** Trains. FALSE with QF_ERROR_CANCELLED where @func said so, with
  * QF_ERROR_ARGUMENT without usable samples or where the checkpoint is of another
- * training, QF_ERROR_FAILED where it diverged (then the checkpoint is of a step
+ * training, QF_ERROR_FAILED where it diverged (numbers that are not finite, or for
+ * an epoch a loss ten times that of the start; then the checkpoint is of a step
  * before), QF_ERROR_FILE or QF_ERROR_FORMAT for a checkpoint that cannot be
  * written or read. */
 gboolean qf_trainer_run (QfTrainer *t, QfTrainFunc func, gpointer user_data,

@@ -2,7 +2,7 @@
  * to the same bytes; damaged, foreign and unwritable checkpoints are told of.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/file.h"
-#include "train/trainer.h"
+#include "train/trainer-private.h"
 #include "trainnet.h"
 
 #include <glib/gstdio.h>
@@ -471,6 +471,91 @@ test_divergence (void)
   remove_folder (folder);
 }
 
+/* Lets every cell say "square" from batch @from to batch @to. */
+typedef struct
+{
+  int from, to, seen;
+  const char *path;
+  char *file; /* the checkpoint three batches later */
+  gsize size;
+  gboolean best_later; /* a model worth writing was told of after that */
+  float kept[16];
+} Spoil;
+
+static void
+spoil_bias (const char *name, gpointer data, gsize bytes, gpointer user_data)
+{
+  Spoil *s = user_data;
+
+  if (!g_str_has_prefix (name, "cls_") || !g_str_has_suffix (name, ".beta"))
+    return;
+  g_assert_cmpuint (bytes, <=, sizeof s->kept);
+  if (s->seen == s->from)
+    memcpy (s->kept, data, bytes);
+  for (gsize i = 0; i < bytes / sizeof (float); i++)
+    ((float *) data)[i] = s->seen < s->to ? 40 : s->kept[i];
+}
+
+static gboolean
+spoil (QfTrainer *t, const QfTrainReport *r, gpointer user_data)
+{
+  Spoil *s = user_data;
+
+  if (r->batch < 0) {
+    s->best_later |= r->best && s->seen > s->from + 2;
+    return TRUE;
+  }
+  s->seen++;
+  if (s->seen >= s->from && s->seen <= s->to)
+    qf_net_each_state (t->net, NULL, spoil_bias, s);
+  if (s->path && s->seen == s->from + 3)
+    g_assert_true (g_file_get_contents (s->path, &s->file, &s->size, NULL));
+  return TRUE;
+}
+
+/* A loss that grows but stays finite: an error within an epoch or eight
+ * batches; neither the checkpoint nor the model is of that time. One bad batch
+ * is none. */
+static void
+test_finite_divergence (void)
+{
+  g_autofree char *folder = scratch_folder ();
+  g_autofree char *path = g_build_filename (folder, "c.qfc", NULL);
+  g_autofree char *after = NULL;
+  g_autoptr (GError) error = NULL;
+  Spoil s = { .from = 10, .to = 1000, .path = path };
+  QfTrainOptions o;
+  gsize size;
+
+  options (&o, path);
+  {
+    g_autoptr (QfTrainer) t = trainer (&o);
+
+    g_ptr_array_set_size (t->validation, 0); /* the newest is the best */
+    g_assert_false (qf_trainer_run (t, spoil, &s, &error));
+  }
+  g_assert_error (error, QF_ERROR, QF_ERROR_FAILED);
+  g_test_message ("after %d batches: %s", s.seen, error->message);
+  g_assert_nonnull (strstr (error->message, "stays far above"));
+  g_assert_cmpint (s.seen, <, s.from + 10);
+  g_assert_false (s.best_later);
+  g_assert_true (g_file_get_contents (path, &after, &size, NULL));
+  g_assert_cmpmem (s.file, s.size, after, size);
+  g_free (s.file);
+  remove_folder (folder);
+
+  s = (Spoil){ .from = 10, .to = 11 };
+  options (&o, NULL);
+  {
+    g_autoptr (QfTrainer) t = trainer (&o);
+
+    g_clear_error (&error);
+    g_assert_true (qf_trainer_run (t, spoil, &s, &error));
+    g_assert_no_error (error);
+    g_assert_cmpint (s.seen, ==, 32);
+  }
+}
+
 /* One sample alone is learned from, with every kind of augmentation. */
 static void
 test_one_sample (void)
@@ -514,6 +599,8 @@ main (int argc, char **argv)
   g_test_add_func ("/train/checkpoint/other-options", test_other_options);
   g_test_add_func ("/train/checkpoint/not-writable", test_not_writable);
   g_test_add_func ("/train/checkpoint/divergence", test_divergence);
+  g_test_add_func (
+      "/train/checkpoint/finite-divergence", test_finite_divergence);
   g_test_add_func ("/train/checkpoint/one-sample", test_one_sample);
   return g_test_run ();
 }
