@@ -489,6 +489,8 @@ cmd_train (int argc, char **argv)
       learning_rate < 0 || clip_norm < 0 || average < 0 || average > 0.99999 ||
       minutes < 0 || seed < 0)
     return tool_usage ("train", "numbers must not be negative");
+  if (!(learning_rate <= 1000))
+    return tool_usage ("train", "--learning-rate is at most 1000");
   if (resume && !checkpoint)
     return tool_usage ("train", "--resume takes --checkpoint FILE, too");
   if (!check_arguments (&error))

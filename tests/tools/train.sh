@@ -35,6 +35,9 @@ cmp -s one.onnx six.onnx && fail "mosaic, paste and noise change nothing"
 
 # checkpoints: killed at any moment and resumed, it ends in the same file
 run 2 train -o x.onnx --resume a.mkv
+run 2 train -o x.onnx --learning-rate 1001 a.mkv
+has "$err" "at most 1000"
+run 2 train -o x.onnx --learning-rate nan a.mkv
 kill_after () { # SECONDS
   "$qfuse" train -o five.onnx $common --checkpoint c.qfc --resume \
     --checkpoint-interval 0 a.mkv b.mkv >killed.out 2>&1 &
