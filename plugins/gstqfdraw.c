@@ -195,15 +195,17 @@ to_pixels (const Drawing *d, const QfuseDetection *o, gint *x, gint *y, gint *w,
 static void
 draw_points (Drawing *d, GstQfColour colour, const QfuseDetection *o)
 {
-  gint size = 2 * d->line + 1;
+  /* five on a small face must not hide it */
+  gint reach = (gint) CLAMP (MIN (o->w, o->h) / 16, 0, (gfloat) d->line);
+  gint size = 2 * reach + 1;
 
   for (guint i = 0; i < o->n_points; i++) {
     const QfuseKeyPoint *p = &o->points[i];
 
     if (p->score >= LEAST_POINT_SCORE && p->x >= 0 && p->y >= 0 &&
         p->x < (gfloat) d->canvas->width && p->y < (gfloat) d->canvas->height)
-      gst_qf_paint_rect (d->canvas, colour, (gint) p->x - d->line,
-          (gint) p->y - d->line, size, size);
+      gst_qf_paint_rect (d->canvas, colour, (gint) p->x - reach,
+          (gint) p->y - reach, size, size);
   }
 }
 

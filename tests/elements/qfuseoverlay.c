@@ -526,6 +526,38 @@ GST_START_TEST (test_points)
 }
 GST_END_TEST;
 
+/* Those of small boxes are small: 3 pixels of 31, 1 of 15. */
+GST_START_TEST (test_small_points)
+{
+  for (gint size = 15; size < 32; size += 16) {
+    GstHarness *hs = gst_harness_new_parse (
+        "qfuseoverlay show-boxes=false show-labels=false show-scores=false "
+        "line-width=2");
+    g_autofree gchar *caps = caps_string ("GRAY8", 320, 240);
+    GstBuffer *b = gst_buffer_new_allocate (NULL, 320 * 240, NULL);
+    QfuseKeyPoint point = { 110, 130, 0.9f };
+    QfuseDetection d = { 100, 120, (gfloat) size, 80, 0.5f, 0, 0, 0, -1, 1,
+      &point };
+    GstQfFound found;
+    gint side = size == 15 ? 1 : 3;
+
+    gst_harness_set_src_caps_str (hs, caps);
+    gst_buffer_memset (b, 0, 40, 320 * 240);
+    gst_qf_found_init (&found);
+    found.width = 320;
+    found.height = 240;
+    gst_qf_detections_array_append (found.detections, &d, 1);
+    gst_qf_found_attach (b, &found);
+    gst_qf_found_clear (&found);
+    b = gst_harness_push_and_pull (hs, b);
+    fail_unless_equals_int (changed (b, 40, 109, 129, 112, 132), side * side);
+    fail_unless_equals_int (changed (b, 40, 0, 0, 320, 240), side * side);
+    gst_buffer_unref (b);
+    gst_harness_teardown (hs);
+  }
+}
+GST_END_TEST;
+
 /* A region that someone marked has no score to be shown. */
 GST_START_TEST (test_score_of_one)
 {
@@ -699,6 +731,7 @@ qfuseoverlay_suite (void)
   tcase_add_test (tc, test_label);
   tcase_add_test (tc, test_switches);
   tcase_add_test (tc, test_points);
+  tcase_add_test (tc, test_small_points);
   tcase_add_test (tc, test_score_of_one);
   tcase_add_test (tc, test_sharing);
   tcase_add_test (tc, test_copies);
