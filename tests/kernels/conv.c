@@ -125,6 +125,8 @@ check_codes_out (const QfKernels *k, QfRng *rng, const QfConvShape *s,
     r.lo = check_int (rng, 0, 255);
     r.hi = check_int (rng, r.lo, 255);
   }
+  if (check_int (rng, 0, 2) == 0)
+    r.zero = r.lo = 0; /* 0 … 255, as after Relu, has ways of its own */
   if (check_int (rng, 0, 7) == 0)
     bias[check_int (rng, 0, s->out_c - 1)] =
         check_int (rng, 0, 1) ? 0x5fffffff : -0x5fffffff;

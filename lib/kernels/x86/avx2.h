@@ -24,13 +24,15 @@ typedef struct
 {
   __m256i zero;   /* 16-bit */
   __m256i lo, hi; /* 8-bit */
+  int bare; /* z_y = 0, lo = 0, hi = 255: narrowing alone does all of it */
 } QfCodesAvx2;
 
 static inline QfCodesAvx2
 qf_codes_avx2_new (const QfRequant *r)
 {
   return (QfCodesAvx2){ _mm256_set1_epi16 ((short) r->zero),
-    _mm256_set1_epi8 ((char) r->lo), _mm256_set1_epi8 ((char) r->hi) };
+    _mm256_set1_epi8 ((char) r->lo), _mm256_set1_epi8 ((char) r->hi),
+    r->zero == 0 && r->lo == 0 && r->hi == 255 };
 }
 
 /* rne((float) a · m), in int32. */
@@ -52,6 +54,16 @@ qf_codes_avx2 (const QfCodesAvx2 *k, __m256i a, __m256i b, __m256i c, __m256i d)
 
   y = _mm256_min_epu8 (_mm256_max_epu8 (y, k->lo), k->hi);
   return _mm256_permutevar8x32_epi32 (y, order);
+}
+
+/* The same where k->bare. */
+static inline __m256i
+qf_codes_bare_avx2 (__m256i a, __m256i b, __m256i c, __m256i d)
+{
+  const __m256i order = _mm256_setr_epi32 (0, 4, 1, 5, 2, 6, 3, 7);
+  __m256i ab = _mm256_packs_epi32 (a, b), cd = _mm256_packs_epi32 (c, d);
+
+  return _mm256_permutevar8x32_epi32 (_mm256_packus_epi16 (ab, cd), order);
 }
 
 /* The four quarters of @v, 8 bytes each, to @y and on every @step bytes. */

@@ -157,6 +157,14 @@ qf_conv_dw32_avx2_grain (const QfConvShape *s, int *rows, int *channels)
   *channels = s->in_c % BLOCK_C == 0 ? CHUNK * BLOCK_C : 0;
 }
 
+/* What becomes of sums; codes of nothing but narrowing: QfCodesAvx2.bare. */
+enum
+{
+  TO_SUMS,
+  TO_CODES,
+  TO_BARE_CODES
+};
+
 /* What one call works on, and within it one strip. */
 typedef struct
 {
@@ -294,10 +302,12 @@ sums_2 (const __m256i *p, const __m256i *q, const __m256i w[8], __m256i start,
 
 /* Four times eight scaled sums to 32 codes, in the order of channels. */
 static inline __m256i
-codes (const QfCodesAvx2 *k, __m256i ab, __m256i cd)
+codes (const QfCodesAvx2 *k, int make, __m256i ab, __m256i cd)
 {
   __m256i y = _mm256_packus_epi16 (ab, cd);
 
+  if (make == TO_BARE_CODES)
+    return y;
   return _mm256_min_epu8 (_mm256_max_epu8 (y, k->lo), k->hi);
 }
 
@@ -314,11 +324,11 @@ store_sums (int32_t *acc, __m256i v, int stride)
  * are stored with the last sub-block. */
 static inline __attribute__ ((always_inline)) void
 put (const Job *j, int sub, int i, __m256i v, __m256 mult, size_t at,
-    int stride, int acc)
+    int stride, int make)
 {
   size_t to = at + (size_t) i * (size_t) j->s->out_c;
 
-  if (acc) {
+  if (make == TO_SUMS) {
     if (i < j->n)
       store_sums (j->out.acc + to + sub * 4, v, stride);
     return;
@@ -329,18 +339,19 @@ put (const Job *j, int sub, int i, __m256i v, __m256 mult, size_t at,
     return;
   }
   v = _mm256_packs_epi32 (j->scaled[i], v);
-  v = _mm256_adds_epi16 (v, j->codes.zero);
+  if (make == TO_CODES)
+    v = _mm256_adds_epi16 (v, j->codes.zero);
   if (sub == 1)
     j->half[i] = v;
   else if (i < j->n)
     _mm256_storeu_si256 (
-        (__m256i *) (j->out.y + to), codes (&j->codes, j->half[i], v));
+        (__m256i *) (j->out.y + to), codes (&j->codes, make, j->half[i], v));
 }
 
 /* Sub-block @sub of the strip in one output row, whose weights are @from. */
 static inline __attribute__ ((always_inline)) void
 line (const Job *j, const __m256i *p, const __m256i *q, const __m256i *from,
-    int b, int sub, size_t at, int stride, int acc)
+    int b, int sub, size_t at, int stride, int make)
 {
   size_t lanes = (size_t) b * BLOCK_C + (size_t) sub * LANES;
   __m256i start = _mm256_load_si256 ((const __m256i *) (j->start + lanes));
@@ -358,20 +369,20 @@ line (const Job *j, const __m256i *p, const __m256i *q, const __m256i *from,
   if (stride == 1)
     for (int i = 0; i < j->n; i += 2, p += 4, q += 4) {
       sums_1 (p, q, w, start, y);
-      put (j, sub, i, y[0], mult, at, 1, acc);
-      put (j, sub, i + 1, y[1], mult, at, 1, acc);
+      put (j, sub, i, y[0], mult, at, 1, make);
+      put (j, sub, i + 1, y[1], mult, at, 1, make);
     }
   else
     for (int i = 0; i < j->n; i++, p += 2, q += 2) {
       sums_2 (p, q, w, start, y);
-      put (j, sub, i, y[0], mult, at, 2, acc);
+      put (j, sub, i, y[0], mult, at, 2, make);
     }
 }
 
 /* The strip in output row @oy, with stride 1 also in the one below. */
 static inline __attribute__ ((always_inline)) void
 lines (const Job *j, const __m256i *p, const __m256i *q, int b, int oy,
-    int stride, int acc)
+    int stride, int make)
 {
   const QfConvShape *s = j->s;
   const __m256i *w = j->w + (size_t) b * (size_t) n_weights (s);
@@ -384,7 +395,7 @@ lines (const Job *j, const __m256i *p, const __m256i *q, int b, int oy,
 #pragma GCC unroll 4
     for (int sub = 0; sub < SUBS; sub++)
       line (j, p, q, w + sub * (stride == 1 ? WEIGHTS_1 : WEIGHTS_2) + 8 * row,
-          b, sub, at, stride, acc);
+          b, sub, at, stride, make);
 }
 
 /* All rows of one strip of @blocks blocks from @b0 on. */
@@ -408,11 +419,11 @@ strip (const Job *j, int b0, int blocks, int stride)
       if (oy < j->row0)
         continue; /* the first row's upper pair */
       if (j->out.acc)
-        lines (
-            j, p + (size_t) i * pair, q + (size_t) i * pair, b, oy, stride, 1);
+        lines (j, p + i * pair, q + i * pair, b, oy, stride, TO_SUMS);
+      else if (j->codes.bare)
+        lines (j, p + i * pair, q + i * pair, b, oy, stride, TO_BARE_CODES);
       else
-        lines (
-            j, p + (size_t) i * pair, q + (size_t) i * pair, b, oy, stride, 0);
+        lines (j, p + i * pair, q + i * pair, b, oy, stride, TO_CODES);
     }
     p = q;
     q = t;

@@ -72,12 +72,17 @@ qf_tile_run_avx2 (const int16_t *const *x, int runs, size_t step,
 
 /* Codes of two windows. */
 static inline __attribute__ ((always_inline)) void
-store_two (const QfCodesAvx2 *k, const __m256 *mult, uint8_t *y, size_t step,
-    __m256i a0, __m256i b0, __m256i a1, __m256i b1)
+store_two (const QfCodesAvx2 *k, int bare, const __m256 *mult, uint8_t *y,
+    size_t step, __m256i a0, __m256i b0, __m256i a1, __m256i b1)
 {
-  __m256i v = qf_codes_avx2 (k, qf_scale_avx2 (a0, mult[0]),
-      qf_scale_avx2 (b0, mult[1]), qf_scale_avx2 (a1, mult[0]),
-      qf_scale_avx2 (b1, mult[1]));
+  __m256i v;
+
+  a0 = qf_scale_avx2 (a0, mult[0]);
+  b0 = qf_scale_avx2 (b0, mult[1]);
+  a1 = qf_scale_avx2 (a1, mult[0]);
+  b1 = qf_scale_avx2 (b1, mult[1]);
+  v = bare ? qf_codes_bare_avx2 (a0, b0, a1, b1)
+           : qf_codes_avx2 (k, a0, b0, a1, b1);
 
   _mm_storeu_si128 ((__m128i *) y, _mm256_castsi256_si128 (v));
   _mm_storeu_si128 ((__m128i *) (y + step), _mm256_extracti128_si256 (v, 1));
@@ -92,7 +97,8 @@ store_sums (int32_t *to, __m256i a, __m256i b)
 
 static inline __attribute__ ((always_inline)) void
 tiles_of_six (const int16_t *x, size_t pixel, int runs, size_t step,
-    const int16_t *weights, size_t pairs, int tiles, const QfTileOut *t)
+    const int16_t *weights, size_t pairs, int tiles, const QfTileOut *t,
+    int bare)
 {
   __m256i start[2] = { _mm256_loadu_si256 ((const __m256i *) t->start),
     _mm256_loadu_si256 ((const __m256i *) (t->start + 8)) };
@@ -119,6 +125,7 @@ tiles_of_six (const int16_t *x, size_t pixel, int runs, size_t step,
     for (int r = 0; r < runs; r++, from += step) {
       const int16_t *lo = from, *hi = from + 3 * pixel;
 
+#pragma GCC unroll 2
       for (size_t i = 0; i < pairs; i++, lo += 2, hi += 2, w += 2 * QF_TILE_Y) {
         __m256i wa = _mm256_loadu_si256 ((const __m256i *) w);
         __m256i wb = _mm256_loadu_si256 ((const __m256i *) (w + QF_TILE_Y));
@@ -141,9 +148,9 @@ tiles_of_six (const int16_t *x, size_t pixel, int runs, size_t step,
       store_sums (acc + 5 * t->step, a5, b5);
       acc += QF_TILE_X * t->step;
     } else {
-      store_two (&k, mult, y, t->step, a0, b0, a1, b1);
-      store_two (&k, mult, y + 2 * t->step, t->step, a2, b2, a3, b3);
-      store_two (&k, mult, y + 4 * t->step, t->step, a4, b4, a5, b5);
+      store_two (&k, bare, mult, y, t->step, a0, b0, a1, b1);
+      store_two (&k, bare, mult, y + 2 * t->step, t->step, a2, b2, a3, b3);
+      store_two (&k, bare, mult, y + 4 * t->step, t->step, a4, b4, a5, b5);
       y += QF_TILE_X * t->step;
     }
   }
@@ -153,8 +160,14 @@ void
 qf_tile_line_avx2 (const int16_t *x, size_t pixel, int runs, size_t step,
     const int16_t *w, size_t pairs, int tiles, const QfTileOut *t)
 {
-  if (runs == 1)
-    tiles_of_six (x, pixel, 1, 0, w, pairs, tiles, t);
+  int bare = !t->out->acc && t->codes->bare;
+
+  if (runs == 1 && bare)
+    tiles_of_six (x, pixel, 1, 0, w, pairs, tiles, t, 1);
+  else if (runs == 1)
+    tiles_of_six (x, pixel, 1, 0, w, pairs, tiles, t, 0);
+  else if (bare)
+    tiles_of_six (x, pixel, runs, step, w, pairs, tiles, t, 1);
   else
-    tiles_of_six (x, pixel, runs, step, w, pairs, tiles, t);
+    tiles_of_six (x, pixel, runs, step, w, pairs, tiles, t, 0);
 }
