@@ -233,7 +233,7 @@ check_network_on_the_difference_image() {
 adapt() {
   sed -e 's#autovideosink#video/x-raw,format=I420 ! filesink location=screen.raw#' \
     -e 's#v4l2src#videotestsrc is-live=true num-buffers=30 pattern=ball ! video/x-raw,framerate=30/1,width=320,height=240#' \
-    -e 's#minutes=10##; s#qfusetrain #qfusetrain width=64 height=64 epochs=20 batch-size=8 validation=0 #'
+    -e 's#minutes=10##; s#qfusetrain #qfusetrain width=64 height=64 epochs=40 batch-size=8 validation=0 #'
 }
 
 # A file a block, named by its heading.
