@@ -9,8 +9,8 @@
 #include <math.h>
 #include <string.h>
 
-#define SIDE 64  /* of the input */
-#define CELLS 8  /* a row, at stride 8 */
+#define SIDE 64 /* of the input */
+#define CELLS 8 /* a row, at stride 8 */
 #define IMAGES 3
 #define LABELS 2
 
@@ -44,7 +44,8 @@ head_new (QfPool *pool, float logit)
   return h;
 }
 
-/* Makes cell (@x, @y) of image 0 predict the edges of @b, each moved by @off. */
+/* Makes cell (@x, @y) of image 0 predict the edges of @b, each moved by @off.
+ */
 static void
 predict (Head *h, int x, int y, const QfBox *b, float off)
 {
@@ -111,7 +112,7 @@ test_parse (void)
 static void
 test_fixed (void)
 {
-  const QfBox b = { 22, 22, 20, 20, 1, 1, 0, 0, FALSE };
+  const QfBox b = { 22, 22, 20, 20, 1, 1 };
   Head h = head_new (NULL, -4);
 
   run (&h, QF_ASSIGN_FIXED, &b, 1);
@@ -128,7 +129,7 @@ test_fixed (void)
 static void
 test_simota (void)
 {
-  const QfBox b = { 22, 22, 20, 20, 1, 0, 0, 0, FALSE };
+  const QfBox b = { 22, 22, 20, 20, 1 };
   Head h = head_new (NULL, -1);
 
   for (int i = 0; i < 4; i++)
@@ -150,7 +151,7 @@ test_simota (void)
 static void
 test_tal (void)
 {
-  const QfBox b = { 22, 22, 20, 20, 1, 0, 0, 0, FALSE };
+  const QfBox b = { 22, 22, 20, 20, 1 };
   Head h = head_new (NULL, 0); /* p = 0.5 */
 
   predict (&h, 3, 3, &b, 0.5f); /* IoU 400/441 */
@@ -169,16 +170,15 @@ test_tal (void)
 static void
 test_tiny (void)
 {
-  const QfBox boxes[] = { { 30.5f, 30.5f, 3, 3, 1, 0, 0, 0, FALSE },
-    { 0, 0, 2, 2, 1, 0, 0, 0, FALSE } };
+  const QfBox boxes[] = { { 30.5f, 30.5f, 3, 3, 1 }, { 0, 0, 2, 2, 1 } };
 
   for (int a = 0; a < 3; a++) {
     Head h = head_new (NULL, -6);
 
     run (&h, (QfAssign) a, boxes, 2);
     g_assert_true (learns_box (&h, 0, 0));
-    g_assert_true (learns_box (&h, 3, 3) || learns_box (&h, 4, 4)
-        || learns_box (&h, 3, 4) || learns_box (&h, 4, 3));
+    g_assert_true (learns_box (&h, 3, 3) || learns_box (&h, 4, 4) ||
+        learns_box (&h, 3, 4) || learns_box (&h, 4, 3));
     qf_net_free (h.net);
   }
 }
@@ -187,7 +187,7 @@ test_tiny (void)
 static void
 test_conflict (void)
 {
-  const QfBox boxes[] = { { 24, 24, 8, 8, 1, 0, 0, 0, FALSE },
+  const QfBox boxes[] = { { 24, 24, 8, 8, 1 },
     { 20, 20, 16, 16, 1, 1, 0, 0, FALSE } };
 
   for (int a = 1; a < 3; a++)
@@ -206,7 +206,9 @@ test_conflict (void)
 static void
 test_ignored (void)
 {
-  const QfBox b = { 16, 16, 24, 24, 1, 0, 0, 0, TRUE };
+  const QfBox b = {
+    .x = 16, .y = 16, .w = 24, .h = 24, .score = 1, .ignore = TRUE
+  };
 
   for (int a = 0; a < 3; a++) {
     Head h = head_new (NULL, 1);
@@ -233,7 +235,7 @@ test_threads (void)
 
       boxes[i][k] = (QfBox){ (float) qf_rng_uniform (&rng) * (SIDE - side),
         (float) qf_rng_uniform (&rng) * (SIDE - side), side, side, 1,
-        (int) qf_rng_below (&rng, LABELS), 0, 0, FALSE };
+        (int) qf_rng_below (&rng, LABELS) };
     }
     t[i] = (QfTarget){ boxes[i], 5, -1 };
   }
