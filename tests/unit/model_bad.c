@@ -375,75 +375,74 @@ test_nan_weights (void)
   file_refused (&f, QF_ERROR_FORMAT, "constant 'w' holds NaN");
 }
 
-/* Attributes and inputs that do not fit; each is named with its node. */
+/* Attributes and inputs that do not fit. */
+static const struct
+{
+  const char *op, *inputs, *ints, *values, *number;
+  int n;
+  int code;
+  const char *part;
+} bad_nodes[] = {
+  { "Conv", "x w1", "strides", "0,1", NULL, 0, QF_ERROR_FORMAT, "strides" },
+  { "Conv", "x w1", "strides", "1,-1", NULL, 0, QF_ERROR_FORMAT, "strides" },
+  { "Conv", "x w1", "strides", "1,40000", NULL, 0, QF_ERROR_FORMAT, "strides" },
+  { "Conv", "x w1", "pads", "0,0,-1,0", NULL, 0, QF_ERROR_FORMAT, "pads" },
+  { "Conv", "x w1", "pads", "0,0", NULL, 0, QF_ERROR_UNSUPPORTED, "pads" },
+  { "Conv", "x w1", "kernel_shape", "3,3", NULL, 0, QF_ERROR_FORMAT,
+      "kernel_shape" },
+  { "Conv", "x w1", "strides", "99999999999,1", NULL, 0, QF_ERROR_FORMAT,
+      "out of range" },
+  { "Conv", "x w9", NULL, NULL, NULL, 0, QF_ERROR_FORMAT, "larger" },
+  { "Conv", "x w1", NULL, NULL, "group", 2, QF_ERROR_FORMAT, "groups" },
+  { "Conv", "x w1", NULL, NULL, "group", 0, QF_ERROR_FORMAT, "groups" },
+  { "Conv", "x w1", NULL, NULL, "strides", 2, QF_ERROR_FORMAT, "wrong type" },
+  { "Conv", "x wide", NULL, NULL, NULL, 0, QF_ERROR_FORMAT, "'wide'" },
+  { "Conv", "x x", NULL, NULL, NULL, 0, QF_ERROR_UNSUPPORTED, "computed" },
+  { "Conv", "w1 w1", NULL, NULL, NULL, 0, QF_ERROR_UNSUPPORTED, "constant" },
+  { "Conv", "x vec", NULL, NULL, NULL, 0, QF_ERROR_UNSUPPORTED, "dimensions" },
+  { "Conv", "x w1 vec", NULL, NULL, NULL, 0, QF_ERROR_FORMAT, "bias" },
+  { "Conv", "x", NULL, NULL, NULL, 0, QF_ERROR_FORMAT, "inputs" },
+  { "Conv", "- w1", NULL, NULL, NULL, 0, QF_ERROR_FORMAT, "input 1" },
+  { "Relu", "", NULL, NULL, NULL, 0, QF_ERROR_FORMAT, "inputs" },
+  { "Add", "x w1", NULL, NULL, NULL, 0, QF_ERROR_UNSUPPORTED, "constant" },
+  { "Add", "x", NULL, NULL, NULL, 0, QF_ERROR_FORMAT, "inputs" },
+  { "Concat", "x x", NULL, NULL, NULL, 0, QF_ERROR_FORMAT, "axis" },
+  { "Gemm", "x w1", NULL, NULL, NULL, 0, QF_ERROR_UNSUPPORTED, "dimensions" },
+  { "MaxPool", "x", NULL, NULL, NULL, 0, QF_ERROR_FORMAT, "kernel_shape" },
+  { "MaxPool", "x", "kernel_shape", "2", NULL, 0, QF_ERROR_UNSUPPORTED,
+      "kernel_shape" },
+  { "MaxPool", "x", "kernel_shape", "9,9", NULL, 0, QF_ERROR_FORMAT, "larger" },
+  { "MaxPool", "x", "kernel_shape", "0,1", NULL, 0, QF_ERROR_FORMAT,
+      "kernel_shape" },
+  { "BatchNormalization", "x vec vec vec vec", NULL, NULL, NULL, 0,
+      QF_ERROR_FORMAT, "one element a channel" },
+  { "BatchNormalization", "x neg neg neg neg", NULL, NULL, NULL, 0,
+      QF_ERROR_FORMAT, "not positive" },
+  { "BatchNormalization", "x neg neg neg neg", NULL, NULL, "training_mode", 1,
+      QF_ERROR_UNSUPPORTED, "training_mode" },
+  { "Clip", "x x", NULL, NULL, NULL, 0, QF_ERROR_UNSUPPORTED, "no constant" },
+  { "Clip", "x one neg1", NULL, NULL, NULL, 0, QF_ERROR_FORMAT, "wrong order" },
+  { "Clip", "x nan", NULL, NULL, NULL, 0, QF_ERROR_FORMAT, "wrong order" },
+  { "DequantizeLinear", "x one", NULL, NULL, NULL, 0, QF_ERROR_UNSUPPORTED,
+      "type" },
+  { "QuantizeLinear", "x x", NULL, NULL, NULL, 0, QF_ERROR_UNSUPPORTED,
+      "scale" },
+  { "QuantizeLinear", "x", NULL, NULL, NULL, 0, QF_ERROR_FORMAT, "inputs" },
+  { "Flatten", "half", NULL, NULL, NULL, 0, QF_ERROR_UNSUPPORTED,
+      "element type" },
+};
+
+/* Each is named with its node. */
 static void
 test_nodes (void)
 {
-  static const struct
-  {
-    const char *op, *inputs, *ints, *values, *number;
-    int n;
-    int code;
-    const char *part;
-  } bad[] = {
-    { "Conv", "x w1", "strides", "0,1", NULL, 0, QF_ERROR_FORMAT, "strides" },
-    { "Conv", "x w1", "strides", "1,-1", NULL, 0, QF_ERROR_FORMAT, "strides" },
-    { "Conv", "x w1", "strides", "1,40000", NULL, 0, QF_ERROR_FORMAT,
-        "strides" },
-    { "Conv", "x w1", "pads", "0,0,-1,0", NULL, 0, QF_ERROR_FORMAT, "pads" },
-    { "Conv", "x w1", "pads", "0,0", NULL, 0, QF_ERROR_UNSUPPORTED, "pads" },
-    { "Conv", "x w1", "kernel_shape", "3,3", NULL, 0, QF_ERROR_FORMAT,
-        "kernel_shape" },
-    { "Conv", "x w1", "strides", "99999999999,1", NULL, 0, QF_ERROR_FORMAT,
-        "out of range" },
-    { "Conv", "x w9", NULL, NULL, NULL, 0, QF_ERROR_FORMAT, "larger" },
-    { "Conv", "x w1", NULL, NULL, "group", 2, QF_ERROR_FORMAT, "groups" },
-    { "Conv", "x w1", NULL, NULL, "group", 0, QF_ERROR_FORMAT, "groups" },
-    { "Conv", "x w1", NULL, NULL, "strides", 2, QF_ERROR_FORMAT, "wrong type" },
-    { "Conv", "x wide", NULL, NULL, NULL, 0, QF_ERROR_FORMAT, "'wide'" },
-    { "Conv", "x x", NULL, NULL, NULL, 0, QF_ERROR_UNSUPPORTED, "computed" },
-    { "Conv", "w1 w1", NULL, NULL, NULL, 0, QF_ERROR_UNSUPPORTED, "constant" },
-    { "Conv", "x vec", NULL, NULL, NULL, 0, QF_ERROR_UNSUPPORTED,
-        "dimensions" },
-    { "Conv", "x w1 vec", NULL, NULL, NULL, 0, QF_ERROR_FORMAT, "bias" },
-    { "Conv", "x", NULL, NULL, NULL, 0, QF_ERROR_FORMAT, "inputs" },
-    { "Conv", "- w1", NULL, NULL, NULL, 0, QF_ERROR_FORMAT, "input 1" },
-    { "Relu", "", NULL, NULL, NULL, 0, QF_ERROR_FORMAT, "inputs" },
-    { "Add", "x w1", NULL, NULL, NULL, 0, QF_ERROR_UNSUPPORTED, "constant" },
-    { "Add", "x", NULL, NULL, NULL, 0, QF_ERROR_FORMAT, "inputs" },
-    { "Concat", "x x", NULL, NULL, NULL, 0, QF_ERROR_FORMAT, "axis" },
-    { "Gemm", "x w1", NULL, NULL, NULL, 0, QF_ERROR_UNSUPPORTED, "dimensions" },
-    { "MaxPool", "x", NULL, NULL, NULL, 0, QF_ERROR_FORMAT, "kernel_shape" },
-    { "MaxPool", "x", "kernel_shape", "2", NULL, 0, QF_ERROR_UNSUPPORTED,
-        "kernel_shape" },
-    { "MaxPool", "x", "kernel_shape", "9,9", NULL, 0, QF_ERROR_FORMAT,
-        "larger" },
-    { "MaxPool", "x", "kernel_shape", "0,1", NULL, 0, QF_ERROR_FORMAT,
-        "kernel_shape" },
-    { "BatchNormalization", "x vec vec vec vec", NULL, NULL, NULL, 0,
-        QF_ERROR_FORMAT, "one element a channel" },
-    { "BatchNormalization", "x neg neg neg neg", NULL, NULL, NULL, 0,
-        QF_ERROR_FORMAT, "not positive" },
-    { "BatchNormalization", "x neg neg neg neg", NULL, NULL, "training_mode", 1,
-        QF_ERROR_UNSUPPORTED, "training_mode" },
-    { "Clip", "x x", NULL, NULL, NULL, 0, QF_ERROR_UNSUPPORTED, "no constant" },
-    { "Clip", "x one neg1", NULL, NULL, NULL, 0, QF_ERROR_FORMAT,
-        "wrong order" },
-    { "Clip", "x nan", NULL, NULL, NULL, 0, QF_ERROR_FORMAT, "wrong order" },
-    { "DequantizeLinear", "x one", NULL, NULL, NULL, 0, QF_ERROR_UNSUPPORTED,
-        "type" },
-    { "QuantizeLinear", "x x", NULL, NULL, NULL, 0, QF_ERROR_UNSUPPORTED,
-        "scale" },
-    { "QuantizeLinear", "x", NULL, NULL, NULL, 0, QF_ERROR_FORMAT, "inputs" },
-    { "Flatten", "half", NULL, NULL, NULL, 0, QF_ERROR_UNSUPPORTED,
-        "element type" },
-  };
   static const float neg[3] = { -1, -2, -3 }, nan = NAN, one = 1;
 
-  for (gsize i = 0; i < G_N_ELEMENTS (bad); i++) {
+  for (gsize i = 0; i < G_N_ELEMENTS (bad_nodes); i++) {
     File f = file_simple (13);
-    Pb *n = file_node (bad[i].op, "node", bad[i].inputs, "y");
-    g_autofree char *part = g_strdup_printf ("node 'node' (%s): ", bad[i].op);
+    Pb *n = file_node (bad_nodes[i].op, "node", bad_nodes[i].inputs, "y");
+    g_autofree char *part =
+        g_strdup_printf ("node 'node' (%s): ", bad_nodes[i].op);
 
     file_weights (&f, "w1", "3,3,1,1");
     file_weights (&f, "w9", "3,3,9,1");
@@ -454,10 +453,10 @@ test_nodes (void)
     file_constant (&f, "one", 1, "", &one, 4);
     file_constant (&f, "nan", 1, "", &nan, 4);
     file_constant (&f, "half", 10, "2", "abcd", 4);
-    if (bad[i].ints)
-      node_ints (n, bad[i].ints, bad[i].values);
-    if (bad[i].number)
-      node_int (n, bad[i].number, bad[i].n);
+    if (bad_nodes[i].ints)
+      node_ints (n, bad_nodes[i].ints, bad_nodes[i].values);
+    if (bad_nodes[i].number)
+      node_int (n, bad_nodes[i].number, bad_nodes[i].n);
     file_add (&f, n);
     {
       g_autoptr (GError) error = NULL;
@@ -466,11 +465,12 @@ test_nodes (void)
       QfModel *m = qf_onnx_read (g_bytes_ref (bytes), &error);
 
       g_assert_null (m);
-      g_assert_true (!any || bad[i].code == QF_ERROR_UNSUPPORTED);
-      if (error->code != bad[i].code || !strstr (error->message, part) ||
-          !strstr (error->message, bad[i].part))
+      g_assert_true (!any || bad_nodes[i].code == QF_ERROR_UNSUPPORTED);
+      if (error->code != bad_nodes[i].code || !strstr (error->message, part) ||
+          !strstr (error->message, bad_nodes[i].part))
         g_error ("case %d: wanted code %d with '%s…%s', got %d: %s", (int) i,
-            bad[i].code, part, bad[i].part, error->code, error->message);
+            bad_nodes[i].code, part, bad_nodes[i].part, error->code,
+            error->message);
     }
   }
 }
