@@ -68,5 +68,33 @@ portable_to_int (simde__m512 v)
 #undef _mm512_cvtps_epi32
 #define _mm512_cvtps_epi32 portable_to_int
 
+static inline simde__m512i
+portable_widen (simde__m256i v)
+{
+  uint8_t from[32];
+  uint16_t to[32];
+
+  memcpy (from, &v, sizeof from);
+  for (int i = 0; i < 32; i++)
+    to[i] = from[i];
+  return simde_mm512_loadu_si512 (to);
+}
+
+static inline simde__m512i
+portable_shift_right (simde__m512i v, unsigned bits)
+{
+  int32_t lanes[16];
+
+  memcpy (lanes, &v, sizeof lanes);
+  for (int i = 0; i < 16; i++)
+    lanes[i] >>= bits;
+  return simde_mm512_loadu_si512 (lanes);
+}
+
+#undef _mm512_cvtepu8_epi16
+#define _mm512_cvtepu8_epi16 portable_widen
+#undef _mm512_srai_epi32
+#define _mm512_srai_epi32 portable_shift_right
+
 #undef _mm256_dpbusd_avx_epi32
 #define _mm256_dpbusd_avx_epi32 simde_mm256_dpbusd_epi32

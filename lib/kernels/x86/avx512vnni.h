@@ -50,6 +50,13 @@ qf_dot (QfVec sum, QfVec x, QfVec w)
   return _mm512_dpbusd_epi32 (sum, x, w);
 }
 
+/* The same over the two 16-bit elements of a lane, both signed. */
+static inline QfVec
+qf_dot_16 (QfVec sum, QfVec x, QfVec w)
+{
+  return _mm512_dpwssd_epi32 (sum, x, w);
+}
+
 /** QfRequant, spread over vectors. */
 typedef struct
 {

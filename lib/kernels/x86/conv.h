@@ -154,6 +154,18 @@ void qf_conv_dense_avx512vnni (const QfConvShape *s, const uint8_t *x,
     int x_zero, const void *packed, QfConvOut out, int row0, int row1,
     void *scratch);
 
+/* Dense 3x3 of stride 1, AVX-512 VNNI: conv_wino_avx512vnni.c */
+int qf_conv_wino_avx512vnni_can (const QfConvShape *s);
+size_t qf_conv_wino_avx512vnni_packed_size (const QfConvShape *s);
+void qf_conv_wino_avx512vnni_pack (
+    const QfConvShape *s, const int8_t *w, void *packed);
+size_t qf_conv_wino_avx512vnni_scratch_size (const QfConvShape *s);
+void qf_conv_wino_avx512vnni_grain (
+    const QfConvShape *s, int *rows, int *channels);
+void qf_conv_wino_avx512vnni (const QfConvShape *s, const uint8_t *x,
+    int x_zero, const void *packed, QfConvOut out, int row0, int row1,
+    void *scratch);
+
 /* Depthwise, 3x3, AVX-512 VNNI: conv_dw_avx512vnni.c */
 int qf_conv_dw_avx512vnni_can (const QfConvShape *s);
 size_t qf_conv_dw_avx512vnni_packed_size (const QfConvShape *s);

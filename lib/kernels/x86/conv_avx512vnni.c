@@ -11,6 +11,9 @@ static const QfConvFamily families[] = {
   { qf_conv_dw_avx2_can, qf_conv_dw_avx2_packed_size, qf_conv_dw_avx2_pack,
       qf_conv_dw_avx2_scratch_size, qf_conv_dw_avx2_grain, qf_conv_dw_avx2 },
 #endif
+  { qf_conv_wino_avx512vnni_can, qf_conv_wino_avx512vnni_packed_size,
+      qf_conv_wino_avx512vnni_pack, qf_conv_wino_avx512vnni_scratch_size,
+      qf_conv_wino_avx512vnni_grain, qf_conv_wino_avx512vnni },
   { qf_conv_dense_avx512vnni_can, qf_conv_dense_avx512vnni_packed_size,
       qf_conv_dense_avx512vnni_pack, qf_conv_dense_avx512vnni_scratch_size,
       qf_conv_dense_avx512vnni_grain, qf_conv_dense_avx512vnni },

@@ -46,13 +46,17 @@ typedef struct
   QfVec v[12][2];
 } QfSums;
 
+#ifndef QF_TILE_DOT
+#define QF_TILE_DOT qf_dot
+#endif
+
 #define WINDOW(i, x)                                                           \
   if (n > i) {                                                                 \
     QfVec four = qf_four ((x) + (i) % 3 * pixel + 4 * j);                      \
                                                                                \
-    a##i = qf_dot (a##i, four, wa);                                            \
+    a##i = QF_TILE_DOT (a##i, four, wa);                                       \
     if (nv > 1)                                                                \
-      b##i = qf_dot (b##i, four, wb);                                          \
+      b##i = QF_TILE_DOT (b##i, four, wb);                                     \
   }
 
 /* Four bytes of each window. */

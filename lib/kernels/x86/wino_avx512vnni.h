@@ -1,0 +1,134 @@
+/* libqfuse: the steps of Winograd's F(4x4, 3x3), AVX-512 VNNI.
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * As wino_avx2.h has them, of twice as many channels. */
+#pragma once
+
+#define QF_TILE_DOT qf_dot_16
+#include "kernels/x86/avx512vnni.h"
+#include "kernels/x86/tile_vnni.h"
+
+/* Bᵀ, in 16 bits. */
+static inline __attribute__ ((always_inline)) void
+qf_wino_input_1d (const __m512i *d, int step, __m512i *t, int t_step)
+{
+  __m512i d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step];
+  __m512i d4 = d[4 * step], d5 = d[5 * step];
+  __m512i p = _mm512_sub_epi16 (d4, _mm512_slli_epi16 (d2, 2));
+  __m512i q = _mm512_sub_epi16 (d3, _mm512_slli_epi16 (d1, 2));
+  __m512i a = _mm512_sub_epi16 (d4, d2), b = _mm512_sub_epi16 (d3, d1);
+  __m512i b2 = _mm512_add_epi16 (b, b), b4 = _mm512_add_epi16 (b2, b2);
+
+  t[0] = _mm512_add_epi16 (a, _mm512_slli_epi16 (_mm512_sub_epi16 (d0, d2), 2));
+  t[t_step] = _mm512_add_epi16 (p, q);
+  t[2 * t_step] = _mm512_sub_epi16 (p, q);
+  t[3 * t_step] = _mm512_add_epi16 (a, b2);
+  t[4 * t_step] = _mm512_sub_epi16 (a, b2);
+  t[5 * t_step] = _mm512_sub_epi16 (_mm512_sub_epi16 (d5, d3), b4);
+}
+
+/* 6x6 pixels of @channels (a multiple of 32) codes to 36 runs of @channels,
+ * from @v on every @v_step elements. */
+static inline void
+qf_wino_input (const uint8_t *const *pixel, int channels, int x_zero,
+    int16_t *v, size_t v_step)
+{
+  __m512i zero = _mm512_set1_epi16 ((short) (36 * x_zero));
+
+  for (int c = 0; c < channels; c += 2 * QF_LANES, v += 2 * QF_LANES) {
+    __m512i d[6], half[36], t[6];
+
+#pragma GCC unroll 6
+    for (int x = 0; x < 6; x++) {
+#pragma GCC unroll 6
+      for (int y = 0; y < 6; y++)
+        d[y] = _mm512_cvtepu8_epi16 (
+            _mm256_loadu_si256 ((const __m256i *) (pixel[6 * y + x] + c)));
+      qf_wino_input_1d (d, 1, half + x, 6);
+    }
+#pragma GCC unroll 6
+    for (int y = 0; y < 6; y++) {
+      qf_wino_input_1d (half + 6 * y, 1, t, 1);
+      if (y == 1)
+        t[1] = _mm512_sub_epi16 (t[1], zero);
+#pragma GCC unroll 6
+      for (int x = 0; x < 6; x++)
+        _mm512_storeu_si512 (v + (size_t) (6 * y + x) * v_step, t[x]);
+    }
+  }
+}
+
+/* @n tiles' inputs, @ic elements each, times 32 channels' weights. */
+static inline void
+qf_wino_multiply (
+    const int16_t *v, size_t ic, const int16_t *w, int n, int32_t *m)
+{
+  static const int32_t none[2 * QF_LANES];
+  const uint8_t *run = (const uint8_t *) v;
+  QfTile t = { NULL, 1, ic / 2, ic * sizeof *v, (const int8_t *) w, none, NULL,
+    NULL, m, NULL, 2 * QF_LANES, 2 * QF_LANES };
+
+  qf_tiles_run (&t, &run, n, 2);
+}
+
+/* Aᵀ with the factors that the weights' transform lacks: 24, 12, 6 and 6 times
+ * the outputs. */
+static inline __attribute__ ((always_inline)) void
+qf_wino_output_1d (const __m512i *m, __m512i *y, int y_step)
+{
+  __m512i s12 = _mm512_add_epi32 (m[1], m[2]);
+  __m512i d12 = _mm512_sub_epi32 (m[1], m[2]);
+  __m512i s34 = _mm512_add_epi32 (m[3], m[4]);
+  __m512i d34 = _mm512_sub_epi32 (m[3], m[4]);
+
+  y[0] = _mm512_add_epi32 (
+      _mm512_sub_epi32 (m[0], _mm512_slli_epi32 (s12, 2)), s34);
+  y[y_step] = _mm512_sub_epi32 (d34, _mm512_add_epi32 (d12, d12));
+  y[2 * y_step] = _mm512_sub_epi32 (s34, s12);
+  y[3 * y_step] = _mm512_add_epi32 (
+      _mm512_sub_epi32 (_mm512_add_epi32 (d34, d34), d12), m[5]);
+}
+
+/* 16 channels' 4x4 sums of 36 products, from @m on every @m_step. */
+static inline void
+qf_wino_output (const int32_t *m, size_t m_step, __m512i *sums)
+{
+  static const unsigned twos[4] = { 3, 2, 1, 1 };       /* of 24, 12, 6, 6 */
+  const __m512i ninth = _mm512_set1_epi32 (0x38e38e39); /* · 9 = 1 mod 2^32 */
+  __m512i half[4 * 6];
+
+#pragma GCC unroll 6
+  for (int x = 0; x < 6; x++) {
+    __m512i column[6];
+
+#pragma GCC unroll 6
+    for (int y = 0; y < 6; y++)
+      column[y] = _mm512_loadu_si512 (m + (size_t) (6 * y + x) * m_step);
+    qf_wino_output_1d (column, half + x, 6);
+  }
+#pragma GCC unroll 4
+  for (int y = 0; y < 4; y++) {
+    qf_wino_output_1d (half + 6 * y, sums + 4 * y, 1);
+#pragma GCC unroll 4
+    for (int x = 0; x < 4; x++)
+      sums[4 * y + x] = _mm512_srai_epi32 (
+          _mm512_mullo_epi32 (sums[4 * y + x], ninth), twos[y] + twos[x]);
+  }
+}
+
+/* Four pixels' sums, @n of them real, to codes every @step bytes. */
+static inline void
+qf_wino_store (const QfCodes *k, const __m512i *sums, const float *mult,
+    const int32_t *start, uint8_t *y, size_t step, int n, int channels)
+{
+  __m512i b = qf_load (start), v[4];
+  __m512 f = QF_LOAD_FLOATS (mult);
+
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; i++)
+    v[i] = qf_scale (_mm512_add_epi32 (sums[i], b), f);
+  qf_store_codes_4 (y, step, qf_codes (k, v[0], v[1], v[2], v[3]), n, channels);
+}
+
+typedef __m512i QfWinoVec;
+typedef QfCodes QfWinoCodes;
