@@ -11,7 +11,8 @@ typedef struct
   const guint8 *data; /* NULL: dropped */
   gint64 time;        /* −1: not known */
   int segment;        /* pictures of other segments are no past */
-  gboolean sample, needed;
+  gboolean sample;
+  int needed; /* by so many samples, itself among them */
 } Frame;
 
 struct _QfFrames
@@ -115,17 +116,17 @@ forgets (QfFrames *f, gint64 time)
   return gap < 0 || (double) gap > MAX ((double) SECOND, 4 * longest);
 }
 
-/* Drops what no sample to come can reach and none has asked for. */
+/* Drops picture @i where no sample to come can reach it and none asks for it.
+ */
 static void
-drop_old (QfFrames *f, int newest)
+drop_old (QfFrames *f, int i)
 {
-  int old = newest - f->reach - 1;
   Frame *frame;
 
-  if (f->all || old < 0)
+  if (f->all || i < 0 || i >= (int) f->frames->len - f->reach - 1)
     return;
-  frame = frame_at (f, old);
-  if (!frame->needed && frame->data) {
+  frame = frame_at (f, i);
+  if (frame->needed == 0 && frame->data) {
     qf_store_release (f->store, frame->data);
     frame->data = NULL;
   }
@@ -138,18 +139,20 @@ qf_frames_push (
   int n = (int) f->frames->len;
   Frame frame = { .time = MAX (time, -1) };
 
-  if (n > 0 && (forgets (f, frame.time) || cut)) {
+  if (n > 0 && (cut || forgets (f, frame.time))) {
     f->segment++;
     f->begin = n;
   }
+  if (cut)
+    f->interval = -1;
   frame.segment = f->segment;
   frame.data = qf_store_add (f->store, base, error);
   if (!frame.data)
     return -1;
   for (int d = 1; f->backwards && d <= f->reach && n - d >= f->begin; d++)
-    frame.needed |= f->asked[d] && frame_at (f, n - d)->sample;
+    frame.needed += f->asked[d] && frame_at (f, n - d)->sample;
   g_array_append_val (f->frames, frame);
-  drop_old (f, n);
+  drop_old (f, n - f->reach - 1);
   return n;
 }
 
@@ -158,10 +161,11 @@ qf_frames_keep (QfFrames *f)
 {
   int n = (int) f->frames->len - 1;
 
-  frame_at (f, n)->sample = frame_at (f, n)->needed = TRUE;
+  frame_at (f, n)->sample = TRUE;
+  frame_at (f, n)->needed++;
   for (int d = 1; d <= f->reach && n - d >= f->begin; d++)
     if (f->asked[d])
-      frame_at (f, n - d)->needed = TRUE;
+      frame_at (f, n - d)->needed++;
 }
 
 static gboolean
@@ -169,6 +173,20 @@ same_segment (const QfFrames *f, int i, int j)
 {
   return j >= 0 && j < (int) f->frames->len &&
       frame_at (f, i)->segment == frame_at (f, j)->segment;
+}
+
+void
+qf_frames_release (QfFrames *f, int frame)
+{
+  int first = f->backwards ? -f->reach : 0;
+
+  frame_at (f, frame)->sample = FALSE;
+  for (int d = first; d <= f->reach; d++) {
+    if (!same_segment (f, frame, frame - d) || (d != 0 && !f->asked[ABS (d)]))
+      continue;
+    frame_at (f, frame - d)->needed--;
+    drop_old (f, frame - d);
+  }
 }
 
 /* The picture nearest to @steps away; of two as near, the one nearer in time.

@@ -34,6 +34,10 @@ int qf_frames_push (
  * (with a rate and times, none is). */
 void qf_frames_keep (QfFrames *f);
 
+/** Picture @frame is a sample no longer: what is kept for it alone is dropped.
+ */
+void qf_frames_release (QfFrames *f, int frame);
+
 /** Number of the picture that is @k steps before picture @frame when playing at
  * @speed, −1: there is none. */
 int qf_frames_pick (
