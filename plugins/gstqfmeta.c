@@ -136,6 +136,7 @@ truth_init (GstMeta *meta, gpointer params, GstBuffer *buffer)
   t->action_id = -1;
   t->frame = 0;
   t->borders = GST_QF_BORDERS_UNKNOWN;
+  t->validation = FALSE;
   return TRUE;
 }
 
@@ -163,6 +164,7 @@ truth_transform (
   t->action = s->action;
   t->action_id = s->action_id;
   t->frame = s->frame;
+  t->validation = s->validation;
   t->borders = s->borders;
   return TRUE;
 }

@@ -56,6 +56,7 @@ typedef struct
   gint action_id; /**< −1: none */
   gint frame;     /**< number of the frame, from 1, as the label file counts */
   gint borders;   /**< private: what scaling to another shape does */
+  gboolean validation; /**< it measures a training and is not learnt from */
 } QfuseTruthMeta;
 
 /** The detections of @buffer, or NULL. Owned by the buffer. */

@@ -19,6 +19,7 @@ struct _GstQfPlaner
   gboolean has_info;
   GstVideoInfo info; /* of the caps */
   GstQfContinuity continuity;
+  gboolean cut; /* the past was forgotten */
 
   QfScaler *scaler;               /* of a picture of geometry.src_w × src_h */
   guint8 *luma;                   /* [height][width], the differencer's input */
@@ -105,6 +106,16 @@ gst_qf_planer_forget (GstQfPlaner *p)
 {
   qf_differencer_reset (p->differencer);
   p->holds_luma = p->holds_rgb = FALSE;
+  p->cut = TRUE;
+}
+
+gboolean
+gst_qf_planer_take_cut (GstQfPlaner *p)
+{
+  gboolean cut = p->cut;
+
+  p->cut = FALSE;
+  return cut;
 }
 
 const QfGeometry *

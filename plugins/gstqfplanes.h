@@ -84,6 +84,10 @@ gboolean gst_qf_continuity_frame (
 /** Forgets the past: for a caller that left frames out. */
 void gst_qf_planer_forget (GstQfPlaner *p);
 
+/** Whether the past was forgotten since this was last asked, so that the last
+ * frame has none. */
+gboolean gst_qf_planer_take_cut (GstQfPlaner *p);
+
 /** Bytes that gst_qf_planer_push() writes. */
 gsize gst_qf_want_size (const GstQfWant *want);
 

@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstqftrainjob.h"
 
+#include "gstqftrainpicture.h"
+
 #include <math.h>
 
 #define CODE "train"
@@ -117,6 +119,18 @@ may_go_on (GstQfTrainJob *job, const QfTrainReport *report)
   return go;
 }
 
+/* A training that runs is worth more than a picture of it. */
+static void
+draw_picture (GstQfTrainJob *job, QfTrainer *trainer)
+{
+  const gchar *path = job->plan->settings.picture_file;
+  g_autoptr (GError) error = NULL;
+
+  if (path && *path && !gst_qf_train_picture_write (trainer, path, &error))
+    GST_ELEMENT_WARNING (
+        job->element, RESOURCE, WRITE, ("%s", error->message), (NULL));
+}
+
 static gboolean
 on_report (QfTrainer *trainer, const QfTrainReport *report, gpointer data)
 {
@@ -131,6 +145,8 @@ on_report (QfTrainer *trainer, const QfTrainReport *report, gpointer data)
   if (report->batch < 0) {
     if (report->best && !write_model (job, trainer))
       return FALSE;
+    if (report->best)
+      draw_picture (job, trainer);
     post_epoch (job, report);
     post_epoch_progress (job, report);
   }

@@ -6,6 +6,7 @@
 
 #include "gstqflists.h"
 #include "gstqfoutput.h"
+#include "train/frames.h"
 
 #define DEFAULT_PLANES "Y,D1x2t8,D5x2t8"
 #define MAX_SHARE 0.9
@@ -58,7 +59,8 @@ check_files (const GstQfTrainSettings *s, GError **error)
   }
   return check_output (s->model_file, error) &&
       (!is_set (s->checkpoint_file) ||
-          check_output (s->checkpoint_file, error));
+          check_output (s->checkpoint_file, error)) &&
+      (!is_set (s->picture_file) || check_output (s->picture_file, error));
 }
 
 static gboolean
@@ -84,6 +86,11 @@ make_want (GstQfTrainPlan *plan, GError **error)
     w->rate_n = s->rate_n;
     w->rate_d = s->rate_d;
   }
+  plan->seen = *w;
+  plan->keep_frames =
+      (s->speed > 1 || s->backwards) && qf_planes_history (&w->planes) > 0;
+  if (plan->keep_frames)
+    qf_planes_base (&w->planes, &plan->seen.planes);
   return TRUE;
 }
 
@@ -186,15 +193,16 @@ gst_qf_train_plan_new (const GstQfTrainSettings *settings, GError **error)
 }
 
 GstQfTrainUse
-gst_qf_train_plan_use (const GstQfTrainPlan *plan, gint n)
+gst_qf_train_plan_use (const GstQfTrainPlan *plan, gint n, gboolean validation)
 {
   if (plan->validation_frames->len > 0 &&
       gst_qf_ranges_hold (plan->validation_frames, n))
     return GST_QF_TRAIN_VALIDATE;
   if (plan->frames->len > 0 && !gst_qf_ranges_hold (plan->frames, n))
     return GST_QF_TRAIN_SKIP;
-  return (guint) MAX (n - 1, 0) % plan->settings.every == 0 ? GST_QF_TRAIN_LEARN
-                                                            : GST_QF_TRAIN_SKIP;
+  if ((guint) MAX (n - 1, 0) % plan->settings.every != 0)
+    return GST_QF_TRAIN_SKIP;
+  return validation ? GST_QF_TRAIN_VALIDATE : GST_QF_TRAIN_LEARN;
 }
 
 void
@@ -231,6 +239,8 @@ gst_qf_train_plan_options (const GstQfTrainPlan *plan, const gchar *head,
   o->noise = s->noise;
   o->mosaic = s->mosaic;
   o->paste = s->paste;
+  o->speed = s->speed;
+  o->backwards = s->backwards;
   o->memory_limit = (guint64) s->memory_limit << 20;
   o->flip = s->flip;
   o->minutes = s->minutes;

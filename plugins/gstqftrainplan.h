@@ -13,8 +13,10 @@ typedef struct
   GstQfTrainSettings settings;
   QfModel *start; /* NULL: a new network */
   GstQfWant want;
-  gchar *labels;             /* one a line; NULL: what frames are tagged with */
-  GArray *frames;            /* GstQfRange; empty: all */
+  GstQfWant seen;       /* of each picture: want, or the base planes of it */
+  gboolean keep_frames; /* samples are pictures among others */
+  gchar *labels;        /* one a line; NULL: what frames are tagged with */
+  GArray *frames;       /* GstQfRange; empty: all */
   GArray *validation_frames; /* likewise; empty: none */
   gdouble validation_share;  /* 0 … 0.9 */
 } GstQfTrainPlan;
@@ -31,8 +33,10 @@ typedef enum
   GST_QF_TRAIN_VALIDATE
 } GstQfTrainUse;
 
-/** What frame @n (from 1, 0: not known) is for. */
-GstQfTrainUse gst_qf_train_plan_use (const GstQfTrainPlan *plan, gint n);
+/** What frame @n (from 1, 0: not known) is for. @validation: it is tagged as
+ * one that measures. */
+GstQfTrainUse gst_qf_train_plan_use (
+    const GstQfTrainPlan *plan, gint n, gboolean validation);
 
 /** The trainer's options; strings stay the plan's or the caller's. */
 void gst_qf_train_plan_options (const GstQfTrainPlan *plan, const gchar *head,

@@ -18,7 +18,8 @@ typedef struct
 
 typedef struct
 {
-  const guint8 *planes; /* in the store */
+  const guint8 *planes; /* in the store; NULL: a frame */
+  gint frame;           /* its number */
   QfBox *boxes;         /* label: number of the class in the set's table */
   gint n_boxes;
   gint action; /* likewise; −1: none */
@@ -30,6 +31,8 @@ struct _GstQfTrainSet
 {
   gsize bytes;
   QfStore *store;
+  QfFrames *frames; /* NULL: samples are planes */
+  gint frame;       /* number of the last one */
   guint max;
   QfRng rng;
   GPtrArray *samples; /* Sample */
@@ -73,9 +76,35 @@ gst_qf_train_set_free (GstQfTrainSet *s)
   g_ptr_array_unref (s->samples);
   for (gint i = 0; i < 2; i++)
     g_array_unref (s->classes[i]);
+  qf_frames_free (s->frames);
   qf_store_unref (s->store);
   g_free (s->planes);
   g_free (s);
+}
+
+void
+gst_qf_train_set_keep_frames (
+    GstQfTrainSet *s, const GstQfWant *want, gdouble speed, gboolean backwards)
+{
+  s->frames = qf_frames_new (
+      &want->planes, want->rate_n, want->rate_d, speed, backwards, s->store);
+}
+
+guint8 *
+gst_qf_train_set_picture (GstQfTrainSet *s)
+{
+  if (!s->planes)
+    s->planes = g_malloc (s->bytes);
+  return s->planes;
+}
+
+gboolean
+gst_qf_train_set_push (
+    GstQfTrainSet *s, GstClockTime time, gboolean cut, GError **error)
+{
+  s->frame = qf_frames_push (s->frames, s->planes,
+      GST_CLOCK_TIME_IS_VALID (time) ? (gint64) time : -1, cut, error);
+  return s->frame >= 0;
 }
 
 /* Vitter's algorithm R (Random sampling with a reservoir, ACM TOMS 1985). */
@@ -91,9 +120,7 @@ gst_qf_train_set_next (GstQfTrainSet *s)
   }
   if (s->slot < 0)
     return NULL;
-  if (!s->planes)
-    s->planes = g_malloc (s->bytes);
-  return s->planes;
+  return gst_qf_train_set_picture (s);
 }
 
 static gint
@@ -170,13 +197,20 @@ gst_qf_train_set_add (GstQfTrainSet *s, const QfuseTruthMeta *truth,
   if ((guint) s->slot < s->samples->len) {
     Sample *old = s->samples->pdata[s->slot];
 
-    qf_store_release (s->store, old->planes);
+    if (s->frames)
+      qf_frames_release (s->frames, old->frame);
+    else
+      qf_store_release (s->store, old->planes);
     sample_free (old);
     s->samples->pdata[s->slot] = sample;
   } else
     g_ptr_array_add (s->samples, sample);
-  sample->planes = qf_store_add (s->store, s->planes, error);
-  return sample->planes != NULL;
+  sample->frame = s->frames ? s->frame : -1;
+  if (s->frames)
+    qf_frames_keep (s->frames);
+  else
+    sample->planes = qf_store_add (s->store, s->planes, error);
+  return s->frames || sample->planes;
 }
 
 guint
@@ -313,7 +347,10 @@ gst_qf_train_set_move (GstQfTrainSet *s, QfTrainer *trainer,
     return FALSE;
   gst_qf_train_set_size (s, &n_validation);
   g_ptr_array_sort (s->samples, by_arrival);
-  qf_trainer_set_store (trainer, s->store);
+  if (s->frames)
+    qf_trainer_set_frames (trainer, g_steal_pointer (&s->frames));
+  else
+    qf_trainer_set_store (trainer, s->store);
   for (guint i = 0; i < s->samples->len; i++) {
     Sample *sample = s->samples->pdata[i];
     gboolean validation = sample->validation;
@@ -325,9 +362,9 @@ gst_qf_train_set_move (GstQfTrainSet *s, QfTrainer *trainer,
     if (n_validation == 0)
       validation = (guint) ((n + 1) * share) > (guint) (n * share);
     n++;
-    qf_trainer_add_stored (trainer, sample->planes, -1, sample->boxes,
-        actions ? 0 : sample->n_boxes, actions ? numbers[sample->action] : -1,
-        validation);
+    qf_trainer_add_stored (trainer, sample->planes, sample->frame,
+        sample->boxes, actions ? 0 : sample->n_boxes,
+        actions ? numbers[sample->action] : -1, validation);
   }
   g_ptr_array_set_size (s->samples, 0);
   return TRUE;

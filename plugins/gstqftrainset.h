@@ -3,6 +3,7 @@
 #pragma once
 
 #include "gstqfmeta.h"
+#include "gstqfplanes.h"
 #include "qfuse.h"
 
 G_BEGIN_DECLS
@@ -18,6 +19,20 @@ typedef struct _GstQfTrainSet GstQfTrainSet;
 GstQfTrainSet *gst_qf_train_set_new (
     gsize bytes, guint max, guint64 memory_limit, guint64 seed);
 void gst_qf_train_set_free (GstQfTrainSet *s);
+
+/** Samples are to be pictures among all that come, played at 1/@speed to @speed
+ * and, with @backwards, backwards; @bytes are those of a picture's base planes
+ * (see qf_planes_base()) for @want. Before the first. */
+void gst_qf_train_set_keep_frames (
+    GstQfTrainSet *s, const GstQfWant *want, gdouble speed, gboolean backwards);
+
+/** Then, for each picture that comes: room for its base planes, which the
+ * caller fills; gst_qf_train_set_push() must follow, and may be followed by
+ * gst_qf_train_set_next() and add() where it is a sample. @time, @cut: see
+ * qf_frames_push(). */
+guint8 *gst_qf_train_set_picture (GstQfTrainSet *s);
+gboolean gst_qf_train_set_push (
+    GstQfTrainSet *s, GstClockTime time, gboolean cut, GError **error);
 
 /** Room for the next sample's planes, which the caller fills; NULL where this
  * sample is not kept. gst_qf_train_set_add() must follow. */

@@ -20,7 +20,7 @@ typedef struct
 {
   gchar *model_file, *start_file, *checkpoint_file;
   gchar *planes, *frames, *validation, *labels, *network, *optimizer,
-      *assignment, *ranges, *batches_file;
+      *assignment, *ranges, *batches_file, *picture_file;
   gchar *weight_bits, *activation_bits;
   guint every, max_samples;
   guint64 seed;
@@ -29,8 +29,8 @@ typedef struct
   guint memory_limit; /* MB */
   gdouble checkpoint_interval, noise, mosaic, paste;
   gdouble learning_rate, weight_decay, clip_norm, average, minutes, zoom, shift,
-      brightness;
-  gboolean flip, quantize, resume;
+      brightness, speed;
+  gboolean backwards, flip, quantize, resume;
   QfFit fit;
   GstQfTrainHead head;
 } GstQfTrainSettings;

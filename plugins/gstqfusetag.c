@@ -82,7 +82,8 @@ enum
   PROP_LOCATION,
   PROP_FORMAT,
   PROP_LABELS,
-  PROP_LABEL
+  PROP_LABEL,
+  PROP_VALIDATION
 };
 
 struct _GstQfuseTag
@@ -92,6 +93,7 @@ struct _GstQfuseTag
   /* properties, under the object lock */
   gchar *location, *labels, *label;
   GstQfuseTagFormat format;
+  gboolean validation;
 
   /* from start() to stop() */
   QfAnnotations *annotations; /* NULL: the action alone */
@@ -143,6 +145,9 @@ gst_qfuse_tag_set_property (
     case PROP_LABEL:
       replace_string (&self->label, value);
       break;
+    case PROP_VALIDATION:
+      self->validation = g_value_get_boolean (value);
+      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
   }
@@ -168,6 +173,9 @@ gst_qfuse_tag_get_property (
       break;
     case PROP_LABEL:
       g_value_set_string (value, self->label);
+      break;
+    case PROP_VALIDATION:
+      g_value_set_boolean (value, self->validation);
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
@@ -345,10 +353,12 @@ gst_qfuse_tag_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
   gint n, n_boxes = 0;
   const QfBox *boxes = NULL;
   QfuseTruthMeta *truth;
+  gboolean validation;
   GQuark action;
 
   GST_OBJECT_LOCK (self);
   action = self->label ? g_quark_from_string (self->label) : 0;
+  validation = self->validation;
   GST_OBJECT_UNLOCK (self);
 
   n = gst_qf_number_next (&self->number, buffer, GST_ELEMENT (self), NULL);
@@ -368,6 +378,7 @@ gst_qfuse_tag_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
     truth->action_id = find_name (self, action);
   }
   truth->frame = n;
+  truth->validation |= validation;
   truth->borders = (gint) gst_qf_in_place_borders (trans);
   GST_LOG_OBJECT (self, "frame %d: %d boxes", n, n_boxes);
   return GST_FLOW_OK;
@@ -418,6 +429,11 @@ gst_qfuse_tag_class_init (GstQfuseTagClass *klass)
           "Name of the action that the whole stream shows", NULL,
           G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS |
               GST_PARAM_MUTABLE_PLAYING));
+  g_object_class_install_property (object, PROP_VALIDATION,
+      g_param_spec_boolean ("validation", "Validation",
+          "The stream is for measuring: qfusetrain does not learn from it and "
+          "holds nothing else back for that",
+          FALSE, ready));
 
   gst_element_class_set_static_metadata (element, "Ground truth tagger",
       "Filter/Analyzer/Video",

@@ -101,11 +101,15 @@ static guint prop_stats;
 static void
 new_set (GstQfuseTrain *self)
 {
+  const GstQfTrainPlan *plan = self->plan;
+  const GstQfTrainSettings *s = &plan->settings;
+
   g_clear_pointer (&self->set, gst_qf_train_set_free);
-  self->set = gst_qf_train_set_new (gst_qf_want_size (&self->plan->want),
-      self->plan->settings.max_samples,
-      (guint64) self->plan->settings.memory_limit << 20,
-      self->plan->settings.seed);
+  self->set = gst_qf_train_set_new (gst_qf_want_size (&plan->seen),
+      s->max_samples, (guint64) s->memory_limit << 20, s->seed);
+  if (plan->keep_frames)
+    gst_qf_train_set_keep_frames (
+        self->set, &plan->want, s->speed, s->backwards);
   GST_OBJECT_LOCK (self);
   self->seen = (Seen){ 0 };
   GST_OBJECT_UNLOCK (self);
@@ -144,7 +148,7 @@ begin (GstQfuseTrain *self)
   self->plan = plan;
   self->reported = FALSE;
   GST_OBJECT_UNLOCK (self);
-  self->planer = gst_qf_planer_new (&plan->want);
+  self->planer = gst_qf_planer_new (&plan->seen);
   self->planer_idle = self->asked = FALSE;
   self->rate_n = 0;
   gst_qf_number_init (&self->number);
@@ -212,7 +216,7 @@ gst_qfuse_train_query (GstBaseSink *sink, GstQuery *query)
   if (!gst_query_is_qf_planes (query))
     return GST_BASE_SINK_CLASS (parent_class)->query (sink, query);
   GST_OBJECT_LOCK (self);
-  wanted = self->plan != NULL;
+  wanted = self->plan != NULL && !self->plan->keep_frames;
   if (wanted)
     want = self->plan->want;
   GST_OBJECT_UNLOCK (self);
@@ -233,8 +237,9 @@ static const QfGeometry *
 push_planes (
     GstQfuseTrain *self, GstBuffer *buffer, GstClockTime time, guint8 *out)
 {
-  const GstQfPlanesMeta *meta =
-      gst_buffer_get_qf_planes_meta (buffer, &self->plan->want);
+  const GstQfPlanesMeta *meta = self->plan->keep_frames
+      ? NULL
+      : gst_buffer_get_qf_planes_meta (buffer, &self->plan->want);
   GstVideoFrame frame;
 
   if (meta) {
@@ -245,7 +250,7 @@ push_planes (
     return &meta->geometry;
   }
 
-  if (!self->asked) {
+  if (!self->asked && !self->plan->keep_frames) {
     self->asked = TRUE;
     gst_pad_push_event (
         GST_BASE_SINK_PAD (self), gst_qf_planes_event_new (&self->plan->want));
@@ -278,6 +283,28 @@ count_frame (
   GST_OBJECT_UNLOCK (self);
 }
 
+/* Makes the frame a sample, or with @truth NULL a picture among samples. */
+static GstFlowReturn
+take_sample (GstQfuseTrain *self, const QfuseTruthMeta *truth,
+    const QfGeometry *geometry, GstClockTime time, gboolean validation)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (self->plan->keep_frames &&
+      !gst_qf_train_set_push (
+          self->set, time, gst_qf_planer_take_cut (self->planer), &error))
+    goto no_room;
+  if (truth &&
+      !gst_qf_train_set_add (self->set, truth, geometry, validation, &error))
+    goto no_room;
+  return GST_FLOW_OK;
+
+no_room:
+  GST_ELEMENT_ERROR (
+      self, RESOURCE, NO_SPACE_LEFT, ("%s", error->message), (NULL));
+  return GST_FLOW_ERROR;
+}
+
 static GstFlowReturn
 gst_qfuse_train_render (GstBaseSink *sink, GstBuffer *buffer)
 {
@@ -289,32 +316,27 @@ gst_qfuse_train_render (GstBaseSink *sink, GstBuffer *buffer)
       buffer, (guint) self->info.width, (guint) self->info.height);
   GstQfTrainUse use = GST_QF_TRAIN_SKIP;
   const QfGeometry *geometry;
-  g_autoptr (GError) error = NULL;
   guint8 *planes = NULL;
 
   if (truth) {
     /* the tag's number counts in its own clip */
     n = truth->frame > 0 ? truth->frame : n;
-    use = gst_qf_train_plan_use (self->plan, n);
+    use = gst_qf_train_plan_use (self->plan, n, truth->validation);
   }
   if (use != GST_QF_TRAIN_SKIP)
     planes = gst_qf_train_set_next (self->set);
+  if (self->plan->keep_frames)
+    planes = gst_qf_train_set_picture (self->set);
   geometry = push_planes (self, buffer, time, planes);
   if (!geometry) {
     GST_ELEMENT_ERROR (self, STREAM, FAILED,
         ("A frame cannot be read: its memory does not fit its caps."), (NULL));
     return GST_FLOW_ERROR;
   }
-  if (use != GST_QF_TRAIN_SKIP &&
-      !gst_qf_train_set_add (
-          self->set, truth, geometry, use == GST_QF_TRAIN_VALIDATE, &error)) {
-    GST_ELEMENT_ERROR (
-        self, RESOURCE, NO_SPACE_LEFT, ("%s", error->message), (NULL));
-    return GST_FLOW_ERROR;
-  }
   count_frame (
       self, truth ? n : -1, use != GST_QF_TRAIN_SKIP, self->planer_idle);
-  return GST_FLOW_OK;
+  return take_sample (self, use != GST_QF_TRAIN_SKIP ? truth : NULL, geometry,
+      time, use == GST_QF_TRAIN_VALIDATE);
 }
 
 /* FALSE with an error posted where there is nothing to train on. */

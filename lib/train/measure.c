@@ -120,6 +120,31 @@ qf_trainer_measure (QfTrainer *t, GPtrArray *samples, int every, QfScores *score
   return TRUE;
 }
 
+gboolean
+qf_trainer_look (
+    QfTrainer *t, const QfSample *sample, QfSeen *seen, GError **error)
+{
+  g_autoptr (QfDecoder) decoder = make_decoder (t, error);
+  int n = (int) t->net->outputs->len;
+  g_autofree QfTensor *views = g_new (QfTensor, n);
+  QfResult r = { seen->boxes, -1, 0, NULL, 0 };
+
+  if (!decoder)
+    return FALSE;
+  qf_sample_plain (&t->augment, sample, seen->codes);
+  qf_batch_put (t, 0, seen->codes);
+  qf_net_forward (t->net, 1, FALSE);
+  for (int k = 0; k < n; k++)
+    views[k] = output_view (t->net, k, 0);
+  qf_decoder_run (decoder, views, n,
+      qf_decoder_is_classifier (decoder) ? 0.0f : (float) t->threshold, 0.5f,
+      100, &r);
+  seen->sample = sample;
+  seen->action = r.action;
+  seen->action_score = r.action_score;
+  return TRUE;
+}
+
 /* Where there are no validation samples, training samples give the threshold
  * at which F1 is best. */
 gboolean

@@ -86,6 +86,21 @@ void qf_batch_put (const QfTrainer *t, int image, const guint8 *codes);
 gboolean qf_trainer_measure (QfTrainer *t, GPtrArray *samples, int every,
     QfScores *scores, GError **error);
 
+/** What a sample looks like and what is found on it. */
+typedef struct
+{
+  const QfSample *sample;
+  guint8 *codes; /* [height][width][planes] */
+  GArray *boxes; /* QfBox, from the threshold on, by falling score */
+  int action;    /* −1: none */
+  float action_score;
+} QfSeen;
+
+/** Fills @seen for @sample by the net as it stands, frozen. Its codes and boxes
+ * are the caller's and overwritten. */
+gboolean qf_trainer_look (
+    QfTrainer *t, const QfSample *sample, QfSeen *seen, GError **error);
+
 /** Puts the weights' average in the net's place, with statistics and ranges made
  * anew and frozen, until the end. Nothing where no average is kept. */
 void qf_trainer_begin_average (QfTrainer *t);

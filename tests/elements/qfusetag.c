@@ -85,6 +85,24 @@ box (const QfuseTruthMeta *t, guint i)
   return &g_array_index (t->boxes, QfuseDetection, i);
 }
 
+/* A stream that is for measuring says so on each frame, and copies of them do.
+ */
+GST_START_TEST (test_validation)
+{
+  for (gint held = 0; held < 2; held++) {
+    GstHarness *h = harness ("label", "walk", "validation", held, NULL);
+    GstBuffer *out, *copy;
+
+    fail_unless_equals_int (pull (h, 0, &out)->validation, held);
+    copy = gst_buffer_copy (out);
+    fail_unless_equals_int (qfuse_buffer_get_truth (copy)->validation, held);
+    gst_buffer_unref (copy);
+    gst_buffer_unref (out);
+    gst_harness_teardown (h);
+  }
+}
+GST_END_TEST;
+
 /* Boxes of frames 1 to 4, of which 2 and 4 have none, in three ways of naming
  * the classes. */
 GST_START_TEST (test_boxes)
@@ -355,6 +373,7 @@ qfusetag_suite (void)
   tcase_add_checked_fixture (tc, setup, teardown);
   tcase_add_loop_test (tc, test_boxes, 0, 3);
   tcase_add_test (tc, test_mot0);
+  tcase_add_test (tc, test_validation);
   tcase_add_loop_test (tc, test_yolo, 0, 2);
   tcase_add_test (tc, test_action);
   tcase_add_test (tc, test_no_copy);

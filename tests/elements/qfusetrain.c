@@ -13,7 +13,8 @@
 #define H 48
 /* video range: luma as it stands */
 #define CAPS                                                                   \
-  "video/x-raw,format=GRAY8,width=64,height=48,framerate=25/1,colorimetry=bt601"
+  "video/x-raw,format=GRAY8,width=64,height=48,framerate=25/"                  \
+  "1,colorimetry=bt601"
 #define SMALL                                                                  \
   "width=64 height=48 threads=1 batch-size=4 planes=Y,D1x2t8 validation=0 "
 
@@ -323,6 +324,35 @@ GST_START_TEST (test_selection)
   eos_trains (&f);
   check_counts (&f, c[__i__].learn, c[__i__].measure);
   done (&f);
+}
+GST_END_TEST;
+
+/* Frames that are tagged as measuring do so, if they are selected; no share of
+ * the others does then. */
+GST_START_TEST (test_validation_tag)
+{
+  static const struct
+  {
+    const gchar *settings;
+    gint learn, measure;
+  } c[] = { { "validation=0.25", 14, 6 }, { "frames=1-17", 14, 3 },
+    { "every=2", 7, 3 } };
+
+  for (guint i = 0; i < G_N_ELEMENTS (c); i++) {
+    g_autofree gchar *settings =
+        g_strconcat (SMALL "epochs=1 ", c[i].settings, NULL);
+    Fixture f = fixture (settings);
+
+    for (gint n = 0; n < 20; n++) {
+      GstBuffer *b = tagged (n, "square", 0, NULL);
+
+      qfuse_buffer_get_truth (b)->validation = n >= 14;
+      push (&f, b);
+    }
+    eos_trains (&f);
+    check_counts (&f, c[i].learn, c[i].measure);
+    done (&f);
+  }
 }
 GST_END_TEST;
 
@@ -730,6 +760,7 @@ qfusetrain_suite (void)
   tcase_add_test (tc, test_learns);
   tcase_add_test (tc, test_same_file);
   tcase_add_loop_test (tc, test_selection, 0, 7);
+  tcase_add_test (tc, test_validation_tag);
   tcase_add_test (tc, test_labels);
   tcase_add_test (tc, test_classify);
   tcase_add_test (tc, test_stop);
