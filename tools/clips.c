@@ -238,7 +238,7 @@ clip_source (
   g_object_set (source, "location", clip->video, NULL);
   g_object_set (decoder, "caps", caps, "expose-all-streams", FALSE, NULL);
   g_object_set (tag, "location", clip->truth, "label", clip->action, "labels",
-      labels, NULL);
+      labels, "validation", clip->validation, NULL);
   if (o->format)
     gst_util_set_object_arg (G_OBJECT (tag), "format", o->format);
   gst_bin_add_many (GST_BIN (bin), source, decoder, convert, tag, NULL);

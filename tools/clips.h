@@ -9,8 +9,9 @@ G_BEGIN_DECLS
 typedef struct
 {
   char *video;
-  char *truth;  /* label file with boxes, or NULL */
-  char *action; /* name of what the whole clip shows, or NULL */
+  char *truth;         /* label file with boxes, or NULL */
+  char *action;        /* name of what the whole clip shows, or NULL */
+  gboolean validation; /* it measures and is not learnt from */
 } Clip;
 
 /** Options that eval and train share: how clips are tagged. */

@@ -13,133 +13,11 @@
 #include "pipeline.h"
 #include "progress.h"
 #include "qfuse.h"
+#include "train-options.h"
 #include "train-picture.h"
 
-static char *start, *output, *planes, *frames, *validation, *size, *labels;
-static char *fit, *head, *network, *optimizer, *assignment, *checkpoint;
-static char *batches, *ranges;
-static int every = 1, epochs, batch_size, threads, max_samples = -1;
-static double minutes, learning_rate, checkpoint_interval = -1;
-static double noise = -1, mosaic = -1, paste = -1;
-static int memory_limit;
-static char *metrics, *curves;
-static double weight_decay = -1, clip_norm, average;
-static char *weight_bits, *activation_bits;
-static gint64 seed = 1;
-static gboolean json, no_flip, resume;
+static TrainOptions given;
 static ClipOptions clip_options;
-
-static const GOptionEntry entries[] = {
-  { "output", 'o', 0, G_OPTION_ARG_FILENAME, &output,
-      "Where the model is written, after each epoch that is the best so far",
-      "MODEL" },
-  { "start", 'm', 0, G_OPTION_ARG_FILENAME, &start,
-      "Go on from this model (default: a new network)", "START" },
-  { "planes", 'p', 0, G_OPTION_ARG_STRING, &planes,
-      "What the network sees: Y the picture, D5 its difference to 5 pictures "
-      "before; with gain and dead band D5x2t8 (default: START's, or "
-      "Y,D1x2t8,D5x2t8)",
-      "P" },
-  { "size", 0, 0, G_OPTION_ARG_STRING, &size,
-      "Input of a new network in pixels (default 320x240)", "WxH" },
-  { "network", 0, 0, G_OPTION_ARG_STRING, &network,
-      "Kind of a new network: nano (default), small, base; see qfuse new",
-      "NAME" },
-  { "fit", 0, 0, G_OPTION_ARG_STRING, &fit,
-      "How pictures fit in: letterbox (default) or stretch", "FIT" },
-  { "head", 0, 0, G_OPTION_ARG_STRING, &head,
-      "fcos (boxes), classify (actions); default: what the clips are tagged "
-      "with",
-      "HEAD" },
-  { "labels", 'l', 0, G_OPTION_ARG_STRING, &labels,
-      "Names of the classes, commas between, or a file with one a line",
-      "NAMES" },
-  { "frames", 'f', 0, G_OPTION_ARG_STRING, &frames,
-      "Frames to learn from, from 1, as 1-500 (default: all)", "A-B" },
-  { "every", 0, 0, G_OPTION_ARG_INT, &every, "Of these every N-th (default 1)",
-      "N" },
-  { "validation", 0, 0, G_OPTION_ARG_STRING, &validation,
-      "What measures the epochs: a share of the samples, or frames as 401-500 "
-      "(default 0.1)",
-      "V" },
-  { "epochs", 'e', 0, G_OPTION_ARG_INT, &epochs,
-      "Times that all samples are seen (default 12)", "N" },
-  { "minutes", 0, 0, G_OPTION_ARG_DOUBLE, &minutes,
-      "Be ready in this time, whatever --epochs says", "M" },
-  { "batch-size", 0, 0, G_OPTION_ARG_INT, &batch_size,
-      "Samples a step (default 16)", "N" },
-  { "learning-rate", 0, 0, G_OPTION_ARG_DOUBLE, &learning_rate,
-      "The highest learning rate (default: as suits the optimizer)", "R" },
-  { "optimizer", 0, 0, G_OPTION_ARG_STRING, &optimizer,
-      "sgd (default, Nesterov's momentum) or adamw", "NAME" },
-  { "weight-bits", 0, 0, G_OPTION_ARG_STRING, &weight_bits,
-      "Bits of weights, 4 or 8: 4 for all layers but the first and the last, "
-      "NAME=8 for one, commas between (default 8)",
-      "B" },
-  { "activation-bits", 0, 0, G_OPTION_ARG_STRING, &activation_bits,
-      "Bits of what layers compute, written likewise (default 8)", "B" },
-  { "weight-decay", 0, 0, G_OPTION_ARG_DOUBLE, &weight_decay,
-      "Of convolution weights (default: as suits the optimizer)", "D" },
-  { "assignment", 0, 0, G_OPTION_ARG_STRING, &assignment,
-      "Which cells learn a box: fixed (default, those round its centre), tal "
-      "or "
-      "simota (those that do best on it)",
-      "NAME" },
-  { "ranges", 0, 0, G_OPTION_ARG_STRING, &ranges,
-      "Of quantized outputs of Relu: bound (default, what batch norm makes "
-      "likely), minmax (what was seen) or learned (from that bound on)",
-      "NAME" },
-  { "average", 0, 0, G_OPTION_ARG_DOUBLE, &average,
-      "Write the average of the weights over the steps, with this decay, as "
-      "0.998 (default 0: the weights themselves)",
-      "D" },
-  { "clip-norm", 0, 0, G_OPTION_ARG_DOUBLE, &clip_norm,
-      "Longest gradient (default 0: no limit)", "L" },
-  { "max-samples", 0, 0, G_OPTION_ARG_INT, &max_samples,
-      "Most samples held in memory (default 4000; 0: no limit)", "N" },
-  { "no-flip", 0, 0, G_OPTION_ARG_NONE, &no_flip,
-      "Do not mirror samples (where left and right are different classes)",
-      NULL },
-  { "seed", 0, 0, G_OPTION_ARG_INT64, &seed,
-      "The same seed and clips give the same file (default 1)", "N" },
-  { "threads", 0, 0, G_OPTION_ARG_INT, &threads,
-      "Worker threads (default 0: as many as the processor allows)", "N" },
-  { "batches", 0, 0, G_OPTION_ARG_FILENAME, &batches,
-      "Train nothing; write the augmented batches in their order to this file "
-      "or pipe, for training elsewhere (tests/bench/pytorch_train.py reads "
-      "them)",
-      "FILE" },
-  { "memory-limit", 0, 0, G_OPTION_ARG_INT, &memory_limit,
-      "Megabytes of samples in memory, the others in a temporary file (default "
-      "0: no limit)",
-      "MB" },
-  { "noise", 0, 0, G_OPTION_ARG_DOUBLE, &noise,
-      "Add noise of up to this standard deviation, codes (default 0)", "S" },
-  { "mosaic", 0, 0, G_OPTION_ARG_DOUBLE, &mosaic,
-      "Share of samples that become four in one (default 0)", "P" },
-  { "paste", 0, 0, G_OPTION_ARG_DOUBLE, &paste,
-      "Share of samples into which objects of others are pasted (default 0)",
-      "P" },
-  { "metrics", 0, 0, G_OPTION_ARG_FILENAME, &metrics,
-      "Write a row of figures an epoch to this file, as metrics.csv", "CSV" },
-  { "curves", 0, 0, G_OPTION_ARG_FILENAME, &curves,
-      "Draw loss and measures over the epochs, a picture that is made anew "
-      "after "
-      "each",
-      "PNG" },
-  { "checkpoint", 0, 0, G_OPTION_ARG_FILENAME, &checkpoint,
-      "Keep the whole state of the training in FILE, to go on after a crash",
-      "FILE" },
-  { "checkpoint-interval", 0, 0, G_OPTION_ARG_DOUBLE, &checkpoint_interval,
-      "Seconds between checkpoints within an epoch (default 60)", "S" },
-  { "resume", 0, 0, G_OPTION_ARG_NONE, &resume,
-      "Go on from the checkpoint if there is one; ends in the same file as "
-      "without a stop",
-      NULL },
-  { "json", 0, 0, G_OPTION_ARG_NONE, &json, "Print one JSON object at the end",
-      NULL },
-  { NULL }
-};
 
 static const ToolOptions options = {
   .command = "train",
@@ -155,7 +33,6 @@ static const ToolOptions options = {
       "  qfuse train -o fall.onnx --planes D1x2t8,D5x2t8 --folder-actions "
       "fall/ "
       "walk/",
-  .entries = entries,
 };
 
 typedef struct
@@ -194,9 +71,9 @@ static const char *const fields[] = { "loss", "loss-class", "loss-box", "ap50",
 static void
 write_metrics (const GstStructure *s, int epoch, gboolean best)
 {
-  gboolean empty =
-      !g_file_test (metrics, G_FILE_TEST_EXISTS) || (epoch == 1 && !resume);
-  FILE *f = fopen (metrics, empty ? "w" : "a");
+  gboolean empty = !g_file_test (given.metrics, G_FILE_TEST_EXISTS) ||
+      (epoch == 1 && !given.resume);
+  FILE *f = fopen (given.metrics, empty ? "w" : "a");
   gboolean ok = f != NULL;
 
   for (gsize i = 0; f && empty && i < G_N_ELEMENTS (fields); i++)
@@ -218,7 +95,7 @@ write_metrics (const GstStructure *s, int epoch, gboolean best)
   if (f)
     ok = fclose (f) == 0 && ok;
   if (!ok)
-    g_printerr ("qfuse: warning: %s cannot be written\n", metrics);
+    g_printerr ("qfuse: warning: %s cannot be written\n", given.metrics);
 }
 
 static void
@@ -233,7 +110,7 @@ draw_curves (Train *t, const GstStructure *s, int epoch)
   gst_structure_get_double (s, "accuracy", &row.accuracy);
   g_array_append_val (t->rows, row);
   if (!train_picture_write (
-          t->rows, epoch - (int) t->rows->len + 1, curves, &error))
+          t->rows, epoch - (int) t->rows->len + 1, given.curves, &error))
     g_printerr ("qfuse: warning: %s\n", error->message);
 }
 
@@ -253,9 +130,9 @@ on_message (GstMessage *message, gpointer data)
   gst_structure_get_boolean (s, "best", &best);
   if (best)
     t->best_epoch = epoch;
-  if (metrics)
+  if (given.metrics)
     write_metrics (s, epoch, best);
-  if (curves)
+  if (given.curves)
     draw_curves (t, s, epoch);
   if (t->builder) {
     json_builder_begin_object (t->builder);
@@ -311,65 +188,6 @@ on_progress (gpointer data, char *note, gsize size)
 }
 
 static gboolean
-set_up_trainer (GstElement *train, GError **error)
-{
-  int w = 0, h = 0, used = 0;
-
-  g_object_set (train, "model-file", output, "start-file", start, "frames",
-      frames, "every", (guint) every, "seed", (guint64) seed, "threads",
-      threads, "minutes", minutes, "labels", labels, "flip", !no_flip, NULL);
-  g_object_set (train, "batches-file", batches, NULL);
-  g_object_set (train, "checkpoint-file", checkpoint, "resume", resume, NULL);
-  g_object_set (train, "memory-limit", (guint) memory_limit, NULL);
-  if (noise >= 0)
-    g_object_set (train, "noise", noise, NULL);
-  if (mosaic >= 0)
-    g_object_set (train, "mosaic", mosaic, NULL);
-  if (paste >= 0)
-    g_object_set (train, "paste", paste, NULL);
-  if (checkpoint_interval >= 0)
-    g_object_set (train, "checkpoint-interval", checkpoint_interval, NULL);
-  if (planes)
-    g_object_set (train, "planes", planes, NULL);
-  if (validation)
-    g_object_set (train, "validation", validation, NULL);
-  if (epochs > 0)
-    g_object_set (train, "epochs", epochs, NULL);
-  if (batch_size > 0)
-    g_object_set (train, "batch-size", batch_size, NULL);
-  if (network)
-    g_object_set (train, "network", network, NULL);
-  if (assignment)
-    g_object_set (train, "assignment", assignment, NULL);
-  if (ranges)
-    g_object_set (train, "ranges", ranges, NULL);
-  g_object_set (train, "weight-bits", weight_bits, "activation-bits",
-      activation_bits, NULL);
-  if (optimizer)
-    g_object_set (train, "optimizer", optimizer, NULL);
-  g_object_set (train, "weight-decay", weight_decay, "clip-norm", clip_norm,
-      "average", average, NULL);
-  if (learning_rate > 0)
-    g_object_set (train, "learning-rate", learning_rate, NULL);
-  if (max_samples >= 0)
-    g_object_set (train, "max-samples", (guint) max_samples, NULL);
-  if (fit)
-    gst_util_set_object_arg (G_OBJECT (train), "fit", fit);
-  if (head)
-    gst_util_set_object_arg (G_OBJECT (train), "head", head);
-  if (size &&
-      (sscanf (size, "%dx%d%n", &w, &h, &used) != 2 || size[used] || w < 8 ||
-          h < 8 || w > 4096 || h > 4096)) {
-    g_set_error (error, QF_ERROR, QF_ERROR_ARGUMENT,
-        "--size %s: write it like 320x240, sides from 8 to 4096", size);
-    return FALSE;
-  }
-  if (size)
-    g_object_set (train, "width", w, "height", h, NULL);
-  return TRUE;
-}
-
-static gboolean
 build (Train *t, const GPtrArray *clips, GError **error)
 {
   GstElement *concat = gst_element_factory_make ("concat", NULL);
@@ -377,12 +195,12 @@ build (Train *t, const GPtrArray *clips, GError **error)
   t->pipeline = gst_pipeline_new ("train");
   t->train = gst_element_factory_make ("qfusetrain", "train");
   gst_bin_add_many (GST_BIN (t->pipeline), concat, t->train, NULL);
-  if (!set_up_trainer (t->train, error))
+  if (!train_options_set (&given, t->train, error))
     return FALSE;
   gst_element_link (concat, t->train);
   for (guint i = 0; i < clips->len; i++) {
     const Clip *clip = g_ptr_array_index (clips, i);
-    GstElement *source = clip_source (clip, &clip_options, labels, error);
+    GstElement *source = clip_source (clip, &clip_options, given.labels, error);
 
     if (!source)
       return FALSE;
@@ -402,19 +220,19 @@ report (Train *t, gboolean done, GError *error)
   if (t->builder) {
     json_builder_end_array (t->builder);
     if (t->best_epoch > 0)
-      tool_json_string (t->builder, "model", output);
+      tool_json_string (t->builder, "model", given.output);
     tool_json_int (t->builder, "best_epoch", t->best_epoch);
     json_builder_end_object (t->builder);
     if (done)
       tool_print_json (t->builder);
   }
   if (!done && t->best_epoch > 0)
-    g_prefix_error (
-        &error, "%s holds the model of epoch %d; ", output, t->best_epoch);
+    g_prefix_error (&error, "%s holds the model of epoch %d; ", given.output,
+        t->best_epoch);
   if (!done)
     return tool_fail_error (error);
   if (!t->builder && t->best_epoch > 0)
-    g_print ("%s: the model of epoch %d\n", output, t->best_epoch);
+    g_print ("%s: the model of epoch %d\n", given.output, t->best_epoch);
   return TOOL_DONE;
 }
 
@@ -429,7 +247,7 @@ train (const GPtrArray *clips)
 
   if (!tool_init_gst (&error))
     return tool_fail_error (error);
-  t.builder = json ? json_builder_new () : NULL;
+  t.builder = given.json ? json_builder_new () : NULL;
   t.rows = g_array_new (FALSE, FALSE, sizeof (TrainRow));
   if (t.builder) {
     json_builder_begin_object (t.builder);
@@ -454,8 +272,8 @@ check_arguments (GError **error)
   QfPlanes p;
   int first, last;
 
-  return (!planes || qf_planes_parse (&p, planes, error)) &&
-      tool_parse_frames (frames, &first, &last, error);
+  return (!given.planes || qf_planes_parse (&p, given.planes, error)) &&
+      tool_parse_frames (given.frames, &first, &last, error);
 }
 
 static gboolean
@@ -463,41 +281,61 @@ check_files (GError **error)
 {
   g_autoptr (QfModel) model = NULL;
 
-  if (!tool_check_output (output, error) ||
-      (checkpoint && !tool_check_output (checkpoint, error)))
+  if (!tool_check_output (given.output, error) ||
+      (given.checkpoint && !tool_check_output (given.checkpoint, error)))
     return FALSE;
-  if (start && !(model = qf_model_load (start, error)))
+  if (given.start && !(model = qf_model_load (given.start, error)))
     return FALSE;
   return TRUE;
+}
+
+/* The clips to learn from, then those that measure. */
+static GPtrArray *
+find_clips (char **arguments, GError **error)
+{
+  g_autoptr (GPtrArray) clips = clips_find (arguments, &clip_options, error);
+  g_autoptr (GPtrArray) more = NULL;
+
+  if (!clips || !given.validation_clips)
+    return g_steal_pointer (&clips);
+  more = clips_find (given.validation_clips, &clip_options, error);
+  if (!more)
+    return NULL;
+  for (guint i = 0; i < more->len; i++)
+    ((Clip *) g_ptr_array_index (more, i))->validation = TRUE;
+  g_ptr_array_extend_and_steal (clips, g_steal_pointer (&more));
+  return g_steal_pointer (&clips);
 }
 
 int
 cmd_train (int argc, char **argv)
 {
   g_autofree GOptionEntry *clip_group = clip_entries (&clip_options);
+  g_autofree GOptionEntry *entries = train_entries (&given);
   ToolOptions o = options;
   g_autoptr (GPtrArray) clips = NULL;
   GError *error = NULL;
   int status;
 
+  train_options_init (&given);
+  o.entries = entries;
   o.more = clip_group;
   if (!tool_parse (&o, &argc, &argv, &status))
     return status;
-  if (argc < 2 || !output)
+  if (argc < 2 || !given.output)
     return tool_usage ("train", "it takes -o MODEL and clips");
-  if (every < 1 || epochs < 0 || batch_size < 0 || threads < 0 ||
-      learning_rate < 0 || clip_norm < 0 || average < 0 || average > 0.99999 ||
-      minutes < 0 || seed < 0)
+  if (given.every < 1 || given.seed < 0)
     return tool_usage ("train", "numbers must not be negative");
-  if (!(learning_rate <= 1000))
-    return tool_usage ("train", "--learning-rate is at most 1000");
-  if (resume && !checkpoint)
+  if (given.resume && !given.checkpoint)
     return tool_usage ("train", "--resume takes --checkpoint FILE, too");
+  if (given.validation_clips && (given.validation || clip_options.truth))
+    return tool_usage (
+        "train", "--validation-clips goes without --validation and --truth");
   if (!check_arguments (&error))
     return tool_usage_or_fail ("train", error);
   if (!check_files (&error))
     return tool_fail_error (error);
-  if (!(clips = clips_find (argv + 1, &clip_options, &error)))
+  if (!(clips = find_clips (argv + 1, &error)))
     return tool_usage_or_fail ("train", error);
   return train (clips);
 }

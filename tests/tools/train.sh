@@ -33,6 +33,33 @@ has m.csv "epoch,loss,loss-class,loss-box,ap50"
 run 0 train -o six.onnx $common --mosaic 0.5 --paste 0.5 --noise 3 a.mkv b.mkv
 cmp -s one.onnx six.onnx && fail "mosaic, paste and noise change nothing"
 
+run 0 train -o six.onnx $common --zoom 1 a.mkv b.mkv
+cmp -s one.onnx six.onnx && fail "zoom changes nothing"
+run 0 train -o seven.onnx $common --zoom 1 --shift 0 --brightness 0 a.mkv b.mkv
+cmp -s six.onnx seven.onnx && fail "shift and brightness change nothing"
+run 0 train -o six.onnx $common --speed 2 a.mkv b.mkv
+cmp -s one.onnx six.onnx && fail "speed changes nothing"
+run 0 train -o seven.onnx $common --speed 2 --backwards a.mkv b.mkv
+cmp -s six.onnx seven.onnx && fail "backwards changes nothing"
+run 0 train -o six.onnx $common --speed 2 --backwards --memory-limit 1 \
+  --threads 1 a.mkv b.mkv
+cmp six.onnx seven.onnx || fail "a limit of memory changes what speed gives"
+
+# clips that measure are not learnt from; a picture changes nothing
+run 0 train -o six.onnx $common --epochs 1 --validation 0 --json a.mkv
+grep -q ap50 "$out" && fail "there is nothing to measure on, but AP50"
+run 0 train -o seven.onnx $common --validation-clips b.mkv --json a.mkv
+has "$out" ap50
+mkdir val && cp b.mkv b.txt val
+echo b.mkv >list.txt
+run 0 train -o eight.onnx $common --validation-clips val \
+  --validation-clips @list.txt --picture seen.png a.mkv
+cmp seven.onnx eight.onnx || fail "a folder, a list or a picture gave another file"
+has seen.png PNG
+run 1 train -o x.onnx --picture no/such/folder/x.png a.mkv
+run 1 train -o x.onnx --validation-clips missing.mkv a.mkv
+run 2 train -o x.onnx --validation-clips b.mkv --validation 0.1 a.mkv
+
 # checkpoints: killed at any moment and resumed, it ends in the same file
 run 2 train -o x.onnx --resume a.mkv
 run 2 train -o x.onnx --learning-rate 1001 a.mkv
@@ -69,6 +96,9 @@ run 1 train -o none.onnx $common --batches no/such/folder/b a.mkv
 run 1 train -o x.onnx --assignment best a.mkv
 has "$err" "tal and simota"
 run 2 train -o x.onnx --average 1 a.mkv
+run 2 train -o x.onnx --speed 0.5 a.mkv
+has "$err" "at least 1 and at most 16"
+run 2 train -o x.onnx --batch-size 257 a.mkv
 
 run 2 train a.mkv
 run 2 train -o x.onnx --planes Z9 a.mkv
