@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "pictures.h"
 #include "pipeline.h"
+#include "qfuse.h"
 #include "tool.h"
 
 GOptionEntry *
@@ -37,6 +39,7 @@ clip_free (gpointer data)
   g_free (clip->video);
   g_free (clip->truth);
   g_free (clip->action);
+  g_clear_pointer (&clip->pictures, g_ptr_array_unref);
   g_free (clip);
 }
 
@@ -100,6 +103,26 @@ compare_names (gconstpointer a, gconstpointer b)
   return strcmp (*(char *const *) a, *(char *const *) b);
 }
 
+static gboolean
+add_pictures (
+    GPtrArray *clips, const char *path, const ClipOptions *o, GError **error)
+{
+  Clip *clip = g_new0 (Clip, 1);
+
+  g_ptr_array_add (clips, clip);
+  clip->video = g_strdup (path);
+  clip->truth = o->truth ? g_strdup (o->truth) : pictures_truth (path);
+  if (!clip->truth) {
+    g_set_error (error, QF_ERROR, QF_ERROR_FILE,
+        "the folder %s holds pictures, but there is no label file in it or "
+        "beside it; name one with --truth",
+        path);
+    return FALSE;
+  }
+  clip->pictures = pictures_find (path, clip->truth, o->format, error);
+  return clip->pictures != NULL;
+}
+
 /* The videos of a folder, by name; those without label files are not for us. */
 static gboolean
 add_folder (
@@ -126,9 +149,13 @@ add_folder (
     if (!add_clip (clips, video, NULL, o, error))
       return FALSE;
   }
+  if (clips->len == before && pictures_in (path))
+    return add_pictures (clips, path, o, error);
   if (clips->len == before) {
     g_set_error (error, QF_ERROR, QF_ERROR_FILE,
-        "the folder %s holds no video with a label file beside it", path);
+        "the folder %s holds no video with a label file beside it and no "
+        "pictures",
+        path);
     return FALSE;
   }
   return TRUE;
@@ -191,6 +218,33 @@ clips_find (char **arguments, const ClipOptions *o, GError **error)
   return clips;
 }
 
+gboolean
+clips_have_pictures (const GPtrArray *clips)
+{
+  for (guint i = 0; i < clips->len; i++)
+    if (((Clip *) g_ptr_array_index (clips, i))->pictures)
+      return TRUE;
+  return FALSE;
+}
+
+gboolean
+clips_check_planes (const GPtrArray *clips, const char *planes, GError **error)
+{
+  QfPlanes parsed;
+
+  if (!planes || !clips_have_pictures (clips))
+    return TRUE;
+  if (!qf_planes_parse (&parsed, planes, error))
+    return FALSE;
+  if (qf_planes_history (&parsed) == 0)
+    return TRUE;
+  g_set_error (error, QF_ERROR, QF_ERROR_ARGUMENT,
+      "a folder of pictures has no past to differ from: planes can be Y, or "
+      "R,G,B, not %s",
+      planes);
+  return FALSE;
+}
+
 static void
 on_decoded (GstElement *decodebin, GstPad *pad, gpointer data)
 {
@@ -216,27 +270,40 @@ on_no_more_pads (GstElement *decodebin, gpointer data)
   gst_object_unref (sink);
 }
 
+static void
+decode_video (GstElement *source, GstElement *decoder, GstElement *convert,
+    const char *path)
+{
+  g_autoptr (GstCaps) caps = gst_caps_from_string ("video/x-raw(ANY)");
+
+  g_object_set (source, "location", path, NULL);
+  g_object_set (decoder, "caps", caps, "expose-all-streams", FALSE, NULL);
+  g_signal_connect (decoder, "pad-added", G_CALLBACK (on_decoded), convert);
+  g_signal_connect (
+      decoder, "no-more-pads", G_CALLBACK (on_no_more_pads), convert);
+}
+
 GstElement *
 clip_source (
     const Clip *clip, const ClipOptions *o, const char *labels, GError **error)
 {
   GstElement *bin = gst_bin_new (NULL);
-  GstElement *source = gst_element_factory_make ("filesrc", NULL);
-  GstElement *decoder = gst_element_factory_make ("decodebin", NULL);
+  GstElement *source = clip->pictures
+      ? pictures_source (clip->pictures)
+      : gst_element_factory_make ("filesrc", NULL);
+  GstElement *decoder = gst_element_factory_make (
+      clip->pictures ? "identity" : "decodebin", NULL);
   GstElement *convert = gst_element_factory_make ("videoconvert", NULL);
   GstElement *tag = gst_element_factory_make ("qfusetag", "tag");
-  g_autoptr (GstCaps) caps = gst_caps_from_string ("video/x-raw(ANY)");
   GstPad *pad;
 
   if (!source || !decoder || !convert || !tag) {
     g_set_error_literal (error, QF_ERROR, QF_ERROR_UNSUPPORTED,
-        "GStreamer lacks filesrc, decodebin or videoconvert; install "
+        "GStreamer lacks filesrc, appsrc, decodebin or videoconvert; install "
         "gstreamer1.0-plugins-base");
     return NULL;
   }
   pipeline_set_file (bin, clip->video);
-  g_object_set (source, "location", clip->video, NULL);
-  g_object_set (decoder, "caps", caps, "expose-all-streams", FALSE, NULL);
   g_object_set (tag, "location", clip->truth, "label", clip->action, "labels",
       labels, "validation", clip->validation, NULL);
   if (o->format)
@@ -244,9 +311,10 @@ clip_source (
   gst_bin_add_many (GST_BIN (bin), source, decoder, convert, tag, NULL);
   gst_element_link (source, decoder);
   gst_element_link (convert, tag);
-  g_signal_connect (decoder, "pad-added", G_CALLBACK (on_decoded), convert);
-  g_signal_connect (
-      decoder, "no-more-pads", G_CALLBACK (on_no_more_pads), convert);
+  if (clip->pictures)
+    gst_element_link (decoder, convert);
+  else
+    decode_video (source, decoder, convert, clip->video);
   pad = gst_element_get_static_pad (tag, "src");
   gst_element_add_pad (bin, gst_ghost_pad_new ("src", pad));
   gst_object_unref (pad);

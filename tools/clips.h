@@ -8,7 +8,8 @@ G_BEGIN_DECLS
 
 typedef struct
 {
-  char *video;
+  char *video;         /* or a folder of pictures */
+  GPtrArray *pictures; /* Picture of this folder, or NULL */
   char *truth;         /* label file with boxes, or NULL */
   char *action;        /* name of what the whole clip shows, or NULL */
   gboolean validation; /* it measures and is not learnt from */
@@ -31,7 +32,19 @@ GOptionEntry *clip_entries (ClipOptions *o);
   "A CLIP is a video with its label file beside it (clip.mp4, clip.txt), a "   \
   "folder of such, or @LIST, a\ntext file with a clip a line (relative to "    \
   "the "                                                                       \
-  "list), if need be followed by a tab and the action it shows.\n"
+  "list), if need be followed by a tab and the action it shows.\nA folder of " \
+  "pictures is a clip, too: with COCO's JSON beside it (val/, val.json) or "   \
+  "in "                                                                        \
+  "it, with VOC's\nor YOLO's files in it, or with --truth. Pictures that are " \
+  "not named there are passed over.\n"
+
+/** QF_ERROR_ARGUMENT where @planes are differences and a clip is a folder of
+ * pictures, which have no past. */
+gboolean clips_check_planes (
+    const GPtrArray *clips, const char *planes, GError **error);
+
+/** Whether one of them is a folder of pictures. */
+gboolean clips_have_pictures (const GPtrArray *clips);
 
 /** The clips that @arguments (NULL-terminated) name, each with boxes or an
  * action. Returns a list of Clip, or NULL with QF_ERROR_ARGUMENT for wrong

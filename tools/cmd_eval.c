@@ -335,7 +335,10 @@ cmd_eval (int argc, char **argv)
   if (picture && !tool_check_output (picture, &error))
     return tool_fail_error (error);
   e.model = qf_model_load (argv[1], &error);
-  if (!e.model || !eval_clips (&e, clips, argv[1], &error))
+  if (!e.model ||
+      !clips_check_planes (
+          clips, qf_model_get (e.model, "qfuse.planes"), &error) ||
+      !eval_clips (&e, clips, argv[1], &error))
     status = tool_fail_error (error);
   else
     status = report (&e, argv[1]);

@@ -307,6 +307,21 @@ find_clips (char **arguments, GError **error)
   return g_steal_pointer (&clips);
 }
 
+/* Pictures without a past are seen as they are. */
+static gboolean
+fit_planes (const GPtrArray *clips, GError **error)
+{
+  g_autoptr (QfModel) model = NULL;
+
+  if (!given.planes && !given.start && clips_have_pictures (clips))
+    given.planes = g_strdup ("Y");
+  if (given.start && !given.planes &&
+      !(model = qf_model_load (given.start, error)))
+    return FALSE;
+  return clips_check_planes (clips,
+      model ? qf_model_get (model, "qfuse.planes") : given.planes, error);
+}
+
 int
 cmd_train (int argc, char **argv)
 {
@@ -335,7 +350,7 @@ cmd_train (int argc, char **argv)
     return tool_usage_or_fail ("train", error);
   if (!check_files (&error))
     return tool_fail_error (error);
-  if (!(clips = find_clips (argv + 1, &error)))
+  if (!(clips = find_clips (argv + 1, &error)) || !fit_planes (clips, &error))
     return tool_usage_or_fail ("train", error);
   return train (clips);
 }

@@ -421,7 +421,9 @@ prepare (Job *j, GError **error)
   j->model = qf_model_load (j->o->model_path, error);
   if (!j->model || !(decoder = qf_decoder_new (j->model, error)) ||
       !tool_init_gst (error) ||
-      !gst_qf_want_from_model (&j->want, j->model, error))
+      !gst_qf_want_from_model (&j->want, j->model, error) ||
+      !clips_check_planes (
+          j->o->clips, qf_model_get (j->model, "qfuse.planes"), error))
     return FALSE;
   if (qf_model_n_layers (j->model) == 0) {
     g_set_error (error, QF_ERROR, QF_ERROR_UNSUPPORTED,

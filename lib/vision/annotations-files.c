@@ -58,7 +58,7 @@ qf_truth_read_files (QfTruth *t, const char *suffix, const char *const *but,
   if (!names)
     return FALSE;
   frames = g_new (int, names->len);
-  qf_truth_frames ((const char *const *) names->pdata, names->len, frames);
+  qf_truth_frames (t, (const char *const *) names->pdata, names->len, frames);
   for (guint i = 0; i < names->len; i++) {
     g_autofree char *path = folder
         ? g_build_filename (t->path, names->pdata[i], NULL)

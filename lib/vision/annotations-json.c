@@ -234,7 +234,7 @@ read_images (Coco *c, JsonArray *images, GError **error)
       return wrong_at (error, at, "has no \"file_name\"");
     }
   }
-  qf_truth_frames (names, n, frames);
+  qf_truth_frames (c->t, names, n, frames);
   for (guint i = 0; i < n; i++) {
     double id;
 

@@ -21,9 +21,10 @@ typedef struct
 typedef struct
 {
   const char *path;
-  GArray *rows;      /* QfTruthRow, in any order */
-  GPtrArray *names;  /* char *: names of the labels, none where numbers do */
-  gboolean relative; /* boxes in shares of the picture, not in pixels */
+  GArray *rows;         /* QfTruthRow, in any order */
+  GPtrArray *names;     /* char *: names of the labels, none where numbers do */
+  GHashTable *pictures; /* char *, see qf_truth_stem() → frame (int) */
+  gboolean relative;    /* boxes in shares of the picture, not in pixels */
 } QfTruth;
 
 typedef gboolean (*QfTruthReader) (QfTruth *t, GString *text, GError **error);
@@ -46,5 +47,9 @@ gboolean qf_truth_add (QfTruth *t, QfTruthRow *row, const char **wrong);
 
 /* Frames of pictures by their file @names [n]: the last number in a name, plus
  * 1 where one of them is 0; where a name has none or two have the same, their
- * places in alphabetical order. */
-void qf_truth_frames (const char *const *names, guint n, int *frames);
+ * places in alphabetical order. Joins t->pictures. */
+void qf_truth_frames (
+    QfTruth *t, const char *const *names, guint n, int *frames);
+
+/* A file's name without its folder and what stands behind the last dot. */
+char *qf_truth_stem (const char *name);

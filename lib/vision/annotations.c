@@ -25,6 +25,7 @@ struct _QfAnnotations
   GArray *frames; /* Frame, sorted */
   char **names;   /* of labels, or NULL */
   int n_labels;
+  GHashTable *pictures; /* as QfTruth has them */
 };
 
 static const struct
@@ -104,8 +105,18 @@ compare_names (const void *a, const void *b)
       **(const char *const *const *) a, **(const char *const *const *) b);
 }
 
-void
-qf_truth_frames (const char *const *names, guint n, int *frames)
+char *
+qf_truth_stem (const char *name)
+{
+  g_autofree char *base = g_path_get_basename (name);
+  const char *dot = strrchr (base, '.');
+
+  return g_strndup (
+      base, dot && dot > base ? (gsize) (dot - base) : strlen (base));
+}
+
+static void
+number_pictures (const char *const *names, guint n, int *frames)
 {
   g_autoptr (GHashTable) seen = g_hash_table_new (NULL, NULL);
   g_autofree const char *const **sorted = NULL;
@@ -130,6 +141,15 @@ qf_truth_frames (const char *const *names, guint n, int *frames)
     frames[sorted[i] - names] = (int) i + 1;
 }
 
+void
+qf_truth_frames (QfTruth *t, const char *const *names, guint n, int *frames)
+{
+  number_pictures (names, n, frames);
+  for (guint i = 0; i < n; i++)
+    g_hash_table_insert (
+        t->pictures, qf_truth_stem (names[i]), GINT_TO_POINTER (frames[i]));
+}
+
 static int
 compare_rows (const void *a, const void *b)
 {
@@ -149,6 +169,7 @@ sort_rows (QfTruth *t)
   if (rows->len)
     qsort (rows->data, rows->len, sizeof (QfTruthRow), compare_rows);
   a->path = g_strdup (t->path);
+  a->pictures = g_hash_table_ref (t->pictures);
   a->n_boxes = rows->len;
   a->boxes = g_new (QfBox, rows->len);
   a->frames = g_array_new (FALSE, FALSE, sizeof (Frame));
@@ -261,7 +282,9 @@ qf_annotations_load (const char *path, const char *format, GError **error)
 {
   g_autoptr (GArray) rows = g_array_new (FALSE, FALSE, sizeof (QfTruthRow));
   g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
-  QfTruth t = { path, rows, names, FALSE };
+  g_autoptr (GHashTable) pictures =
+      g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  QfTruth t = { path, rows, names, pictures, FALSE };
 
   return read_truth (&t, format, error) ? sort_rows (&t) : NULL;
 }
@@ -276,6 +299,7 @@ qf_annotations_free (QfAnnotations *a)
   g_free (a->shares);
   g_strfreev (a->names);
   g_array_unref (a->frames);
+  g_hash_table_unref (a->pictures);
   g_free (a);
 }
 
@@ -355,6 +379,14 @@ qf_annotations_frame (const QfAnnotations *a, int frame, int *n)
   }
   *n = 0;
   return NULL;
+}
+
+int
+qf_annotations_picture (const QfAnnotations *a, const char *name)
+{
+  g_autofree char *stem = qf_truth_stem (name);
+
+  return GPOINTER_TO_INT (g_hash_table_lookup (a->pictures, stem));
 }
 
 int

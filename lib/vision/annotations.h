@@ -37,6 +37,11 @@ void qf_annotations_free (QfAnnotations *a);
  * none. *@n is set. */
 const QfBox *qf_annotations_frame (const QfAnnotations *a, int frame, int *n);
 
+/** The frame of the picture whose file is called @name: folders and what stands
+ * behind the last dot do not count. 0: the file knows no such picture, or (MOT,
+ * JSON Lines, CVAT) names none. */
+int qf_annotations_picture (const QfAnnotations *a, const char *name);
+
 /** The last frame that has a box, 0 where there is none. */
 int qf_annotations_last_frame (const QfAnnotations *a);
 

@@ -104,6 +104,10 @@ test_coco (void)
     g_autoptr (QfAnnotations) a = load (path, formats[f]);
 
     /* frame_000000 is frame 1 */
+    g_assert_cmpint (
+        qf_annotations_picture (a, "/else/where/frame_000000.jpg"), ==, 1);
+    g_assert_cmpint (qf_annotations_picture (a, "frame_000002"), ==, 3);
+    g_assert_cmpint (qf_annotations_picture (a, "frame_2.png"), ==, 0);
     check_box (a, 3, 0, 2, &(QfBox){ 1.5f, 2, 30, 40, 1, 1, 5, FALSE });
     check_box (a, 3, 1, 2, &(QfBox){ 0, 0, 2, 2, 1, 0, 0, TRUE });
     check_box (a, 1, 0, 1, &(QfBox){ 5, 6, 0, 8, 1, 0, 0, TRUE });
