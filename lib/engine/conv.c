@@ -104,15 +104,15 @@ check_range (const QfNode *n, const QfConvShape *s, const gint8 *w,
   return TRUE;
 }
 
-/* @units for @tasks: the share of the busiest thread, 1 where all have the
- * same. */
+/* @size rows or channels in units of @unit, the last of which may be smaller,
+ * for @tasks: the share of the busiest thread, 1 where all have the same. */
 static double
-busiest (int units, int tasks, int threads)
+busiest (int size, int unit, int tasks, int threads)
 {
-  int each = (units + tasks - 1) / tasks;
+  int units = (size + unit - 1) / unit, each = (units + tasks - 1) / tasks;
   int rounds = ((units + each - 1) / each + threads - 1) / threads;
 
-  return (double) (rounds * each) * threads / units;
+  return (double) rounds * each * unit * threads / size;
 }
 
 /* Rows or channels, and into how many tasks: so that no thread has much more
@@ -125,17 +125,18 @@ divide (const QfEngine *e, QfStep *s)
   int rows, channels, threads = qf_pool_threads (e->pool), by_channels = 0;
   gint64 work = s->info.macs * (s->shape.groups > 1 ? GROUPED : 1);
   int most = (int) CLAMP (work / MIN_MACS, 1, 4 * threads);
-  int units, tasks = 1;
+  int tasks = 1;
   double best = threads;
 
   e->k->conv_u8s8_grain (&s->shape, &s->requant, &rows, &channels);
   s->run = run_u8;
   for (int c = 0; c < (channels > 0 ? 2 : 1); c++) {
-    units = c ? (s->shape.out_c + channels - 1) / channels
-              : (s->shape.out_h + rows - 1) / rows;
+    int size = c ? s->shape.out_c : s->shape.out_h, unit = c ? channels : rows;
+    int units = (size + unit - 1) / unit;
+
     for (int t = threads; t <= MIN (most, units); t += threads) {
       /* dividing channels repeats work on the input */
-      double share = busiest (units, t, threads) * (c ? 1.05 : 1);
+      double share = busiest (size, unit, t, threads) * (c ? 1.05 : 1);
 
       if (share <= best * 1.01) {
         best = MIN (best, share);
@@ -150,7 +151,8 @@ divide (const QfEngine *e, QfStep *s)
     s->rows = (s->shape.out_c + channels - 1) / channels;
     s->rows_per_task = (s->rows + tasks - 1) / tasks;
   } else {
-    units = (s->rows + rows - 1) / rows;
+    int units = (s->rows + rows - 1) / rows;
+
     s->rows_per_task = MIN (s->rows, (units + tasks - 1) / tasks * rows);
   }
 }
