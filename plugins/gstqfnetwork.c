@@ -238,6 +238,12 @@ gst_qf_network_differs (const GstQfNetwork *n)
   return qf_engine_sparse_differs (n->engine);
 }
 
+const gchar *
+gst_qf_network_trouble (const GstQfNetwork *n)
+{
+  return qf_engine_trouble (n->engine);
+}
+
 /* Brings the engine's outputs to what the input says. FALSE: they were. The
  * engine's own input is not where planes are compared: it shares memory with
  * the outputs. */

@@ -43,6 +43,9 @@ gdouble gst_qf_network_time_share (const GstQfNetwork *n);
  * or NULL. */
 const gchar *gst_qf_network_differs (const GstQfNetwork *n);
 
+/** Why the last run could not be finished, see qf_engine_trouble(), or NULL. */
+const gchar *gst_qf_network_trouble (const GstQfNetwork *n);
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GstQfNetwork, gst_qf_network_unref)
 
 G_END_DECLS

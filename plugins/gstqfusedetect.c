@@ -430,6 +430,13 @@ gst_qfuse_detect_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
         ? WORK_RUN
         : WORK_REUSED;
     network_time = g_get_monotonic_time () - before;
+    if (gst_qf_network_trouble (network)) {
+      GST_ELEMENT_ERROR (self, STREAM, FAILED,
+          ("The network cannot run on this frame: %s.",
+              gst_qf_network_trouble (network)),
+          (NULL));
+      return GST_FLOW_ERROR;
+    }
     if (work == WORK_RUN && gst_qf_network_differs (network)) {
       GST_ELEMENT_ERROR (self, STREAM, FAILED,
           ("Node '%s' of the network computed something else where only what "

@@ -288,6 +288,11 @@ measure (const Job *j, QfModel *model, int from, int of, const char *name,
 
     put_planes (engine, p, gst_qf_want_size (&j->want));
     qf_engine_run (engine);
+    if (qf_engine_trouble (engine)) {
+      g_set_error (error, QF_ERROR, QF_ERROR_UNSUPPORTED, "%s",
+          qf_engine_trouble (engine));
+      return FALSE;
+    }
     outputs = qf_engine_outputs (engine, &n);
     qf_decoder_run (decoder, outputs, n, (float) j->o->threshold, iou,
         j->o->max_detections, &found);

@@ -65,6 +65,7 @@ take_output (const QfModel *model, const QfEngine *e, int i)
   gsize size = qf_dtype_size (t->dtype), at = 0, n;
 
   a->name = g_strdup (qf_model_output (model, i, &a->dtype, &a->rank, a->dims));
+  a->rank = qf_engine_output_dims (e, i, a->dims);
   n = (gsize) qf_named_array_elements (a);
   a->data = g_malloc0 (MAX (n * qf_dtype_size (a->dtype), 8));
   if (t->layout == QF_NCHW && n)
@@ -95,6 +96,11 @@ run_on_arrays (
   if (!e || !fill_inputs (model, e, in, error))
     return NULL;
   qf_engine_run (e);
+  if (qf_engine_trouble (e)) {
+    g_set_error (error, QF_ERROR, QF_ERROR_UNSUPPORTED, "%s",
+        qf_engine_trouble (e));
+    return NULL;
+  }
   out = g_ptr_array_new_with_free_func ((GDestroyNotify) qf_named_array_free);
   for (int i = 0; i < qf_model_n_outputs (model); i++)
     g_ptr_array_add (out, take_output (model, e, i));

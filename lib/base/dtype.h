@@ -23,7 +23,7 @@ qf_dtype_size (QfDType t)
   return t == QF_I64 ? 8 : t == QF_F32 || t == QF_I32 ? 4 : 1;
 }
 
-#define QF_MAX_RANK 6
+#define QF_MAX_RANK 8
 #define QF_MAX_ELEMENTS (G_GINT64_CONSTANT (1) << 28) /* of one tensor */
 
 G_END_DECLS

@@ -20,6 +20,8 @@ typedef struct
   const QfDagIsland *island; /* and its engine */
   QfEngine *engine;
   int scratch; /* buffer, −1: none */
+  gsize scratch_size;
+  gboolean open; /* its shapes are inferred anew in each run */
   QfCall call;
   const QfArray **in;
   QfArray **out;
@@ -36,6 +38,7 @@ struct _QfDagRun
   QfTensor *inputs, *outputs;
   guint8 *arena;
   gsize arena_size;
+  char *trouble; /* of the last run */
 };
 
 static void
@@ -62,6 +65,7 @@ qf_dag_run_free (QfDagRun *r)
   g_free (r->inputs);
   g_free (r->outputs);
   free (r->arena);
+  g_free (r->trouble);
   qf_model_unref (r->model);
   g_free (r);
 }
@@ -118,12 +122,15 @@ add_node (QfDagRun *r, const QfDagNode *n)
   for (int i = 0; i < n->n_in; i++) {
     s->in[i] = n->in[i] < 0 ? NULL : &r->arrays[n->in[i]];
     use_value (r, n->in[i], number);
+    s->open |= s->in[i] && s->in[i]->open;
   }
   for (int i = 0; i < n->n_out; i++) {
     s->out[i] = n->out[i] < 0 ? NULL : &r->arrays[n->out[i]];
     use_value (r, n->out[i], number);
+    s->open |= s->out[i] && s->out[i]->open;
   }
   scratch = n->op->scratch ? n->op->scratch (&s->call) : 0;
+  s->scratch_size = scratch;
   if (scratch) {
     s->scratch = new_buffer (r, scratch);
     use_buffer (r, s->scratch, number);
@@ -318,17 +325,98 @@ run_island (QfDagRun *r, Step *s)
         &r->arrays[g_array_index (s->island->out, int, i)]);
 }
 
+/* Shapes of this run, which have to have room in what was planned. */
+static gboolean
+infer_open (const QfDagRun *r, Step *s, GError **error)
+{
+  gsize scratch;
+
+  if (!qf_call_infer (&s->call, error))
+    return FALSE;
+  scratch = s->node->op->scratch ? s->node->op->scratch (&s->call) : 0;
+  for (int i = 0; i < s->node->n_out; i++)
+    if (s->out[i] &&
+        qf_array_bytes (s->out[i]) >
+            g_array_index (r->buffers, QfBuffer, r->buffer[s->node->out[i]])
+                .size) {
+      g_set_error (error, QF_ERROR, QF_ERROR_UNSUPPORTED,
+          "its result has more elements than could be foreseen");
+      return FALSE;
+    }
+  if (scratch > s->scratch_size) {
+    g_set_error (error, QF_ERROR, QF_ERROR_UNSUPPORTED,
+        "it needs more memory than could be foreseen");
+    return FALSE;
+  }
+  return TRUE;
+}
+
+static gboolean
+run_step (QfDagRun *r, Step *s)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (s->island) {
+    run_island (r, s);
+    return TRUE;
+  }
+  if (s->open && !infer_open (r, s, &error)) {
+    g_autoptr (GError) named = NULL;
+
+    qf_node_error (&named, error->code, s->node->name, s->node->op->name, "%s",
+        error->message);
+    g_free (r->trouble);
+    r->trouble = g_strdup (named->message);
+    return FALSE;
+  }
+  s->node->op->run (&s->call);
+  return TRUE;
+}
+
+/* Open outputs as this run left them; all of them without anything in them
+ * where it could not be finished. */
+static void
+close_outputs (QfDagRun *r)
+{
+  for (guint i = 0; i < r->dag->outputs->len; i++) {
+    int v = g_array_index (r->dag->outputs, int, i);
+    QfArray *a = &r->arrays[v];
+
+    if (r->trouble && r->buffer[v] >= 0)
+      memset (
+          a->data, 0, g_array_index (r->buffers, QfBuffer, r->buffer[v]).size);
+    if (!a->open)
+      continue;
+    if (r->trouble)
+      memset (a->dims, 0, sizeof a->dims);
+    r->outputs[i] = tensor_of (qf_dag_value (r->dag, v), a);
+  }
+}
+
 void
 qf_dag_run (QfDagRun *r)
 {
-  for (guint i = 0; i < r->steps->len; i++) {
-    Step *s = g_ptr_array_index (r->steps, i);
+  g_clear_pointer (&r->trouble, g_free);
+  for (guint i = 0; i < r->steps->len; i++)
+    if (!run_step (r, g_ptr_array_index (r->steps, i)))
+      break;
+  close_outputs (r);
+}
 
-    if (s->island)
-      run_island (r, s);
-    else
-      s->node->op->run (&s->call);
-  }
+const char *
+qf_dag_run_trouble (const QfDagRun *r)
+{
+  return r->trouble;
+}
+
+int
+qf_dag_run_output_dims (const QfDagRun *r, int i, gint64 *dims)
+{
+  const QfArray *a =
+      &r->arrays[g_array_index (r->dag->outputs, int, (guint) i)];
+
+  memcpy (dims, a->dims, sizeof a->dims);
+  return a->rank;
 }
 
 const QfTensor *
@@ -414,7 +502,7 @@ qf_dag_run_step (QfDagRun *r, int i)
   if (s->engine)
     qf_engine_run_step (s->engine, inner);
   else
-    s->node->op->run (&s->call);
+    (void) run_step (r, s);
 }
 
 gsize

@@ -16,7 +16,10 @@ void qf_dag_run_free (QfDagRun *run);
 const QfTensor *qf_dag_run_inputs (const QfDagRun *run, int *n);
 const QfTensor *qf_dag_run_outputs (const QfDagRun *run, int *n);
 
+/** See qf_engine_run(), qf_engine_trouble(), qf_engine_output_dims(). */
 void qf_dag_run (QfDagRun *run);
+const char *qf_dag_run_trouble (const QfDagRun *run);
+int qf_dag_run_output_dims (const QfDagRun *run, int i, gint64 *dims);
 
 /** Steps of islands count one by one. */
 int qf_dag_run_n_steps (const QfDagRun *run);

@@ -23,12 +23,25 @@ void qf_engine_free (QfEngine *engine);
 int qf_engine_n_inputs (const QfEngine *engine);
 const QfTensor *qf_engine_input (const QfEngine *engine, int i);
 
-/** Runs the network; allocates nothing, cannot fail. */
+/** Runs the network; allocates nothing. Cannot fail, but where shapes hang on
+ * the data: see qf_engine_trouble(). */
 void qf_engine_run (QfEngine *engine);
+
+/** Why the last run could not be finished: shapes that its data decided
+ * (NonZero, NonMaxSuppression and what follows them) did not fit each other or
+ * were larger than could be foreseen at load. All outputs are then 0, and those
+ * of an open size empty. NULL: it was finished. Owned by the engine, valid
+ * until the next run. */
+const char *qf_engine_trouble (const QfEngine *engine);
 
 /** Output @i of the last run, valid until the next one. NHWC. */
 int qf_engine_n_outputs (const QfEngine *engine);
 const QfTensor *qf_engine_output (const QfEngine *engine, int i);
+
+/** Rank and shape (room for QF_MAX_RANK) of output @i of the last run, in the
+ * file's order. It is qf_model_output()'s, but where a run's data decides how
+ * much there is: there the model has the most. */
+int qf_engine_output_dims (const QfEngine *engine, int i, gint64 *dims);
 
 /** All outputs, for decoders; valid as long as the engine. */
 const QfTensor *qf_engine_outputs (const QfEngine *engine, int *n);
@@ -83,7 +96,7 @@ typedef struct
   gsize weight_bytes; /**< as packed for the kernel */
   int weight_bits;    /**< 4, 8 or 32; 0: no weights */
   gsize file_bytes;   /**< of weights and bias in the file */
-  int c, h, w; /**< of the output */
+  int c, h, w;        /**< of the output */
   gboolean quantized;
 } QfEngineStep;
 

@@ -61,6 +61,24 @@ qf_engine_run (QfEngine *e)
       qf_engine_run_whole (e, i);
 }
 
+const char *
+qf_engine_trouble (const QfEngine *e)
+{
+  return e->dag ? qf_dag_run_trouble (e->dag) : NULL;
+}
+
+int
+qf_engine_output_dims (const QfEngine *e, int i, gint64 *dims)
+{
+  QfDType dtype;
+  int rank;
+
+  if (e->dag)
+    return qf_dag_run_output_dims (e->dag, i, dims);
+  qf_model_output (e->model, i, &dtype, &rank, dims);
+  return rank;
+}
+
 int
 qf_engine_n_inputs (const QfEngine *e)
 {

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#define MAX_ASSUMED 4096 /* elements of a tensor that shapes may hang on */
+
 /* What a call costs, about, in operations. */
 static gint64
 work_of (QfCall *c)
@@ -56,7 +58,75 @@ fold (QfCall *c, GError **error)
     }
   c->scratch = scratch;
   c->op->run (c);
+  for (int i = 0; i < c->n_out; i++)
+    if (c->out[i])
+      c->out[i]->open = FALSE;
   return TRUE;
+}
+
+/* ---- open tensors ------------------------------------------------------- */
+
+static gboolean
+reads_shape (const QfCall *c)
+{
+  return strcmp (c->op->name, "Shape") == 0 ||
+      strcmp (c->op->name, "Size") == 0;
+}
+
+static gboolean
+is_open (const QfCall *c)
+{
+  for (int i = 0; i < c->n_in; i++)
+    if (c->in[i] && c->in[i]->open)
+      return TRUE;
+  return FALSE;
+}
+
+/* What hangs on an open tensor is open. Short ones get the value that they have
+ * with the most elements, for what takes its own shape from them. */
+static gboolean
+assume (QfDagReader *r, QfCall *c, GError **error)
+{
+  QfArray in[QF_OP_MAX_IN], out[QF_OP_MAX_OUT];
+  const QfArray *ins[QF_OP_MAX_IN];
+  QfArray *outs[QF_OP_MAX_OUT];
+  gboolean known = TRUE, ok = TRUE;
+  QfCall d = *c;
+
+  for (int i = 0; i < c->n_out; i++)
+    if (c->out[i]) {
+      c->out[i]->open = TRUE;
+      known &= qf_array_elements (c->out[i]) <= MAX_ASSUMED;
+    }
+  d.in = ins;
+  d.out = outs;
+  for (int i = 0; i < c->n_in; i++) {
+    ins[i] = c->in[i] ? &in[i] : NULL;
+    if (!c->in[i])
+      continue;
+    in[i] = *c->in[i];
+    in[i].data = in[i].data ? in[i].data : in[i].bound;
+    known &= in[i].data || reads_shape (c);
+    known &= reads_shape (c) || qf_array_elements (&in[i]) <= MAX_ASSUMED;
+  }
+  if (!known || r->fold_work < MAX_ASSUMED)
+    return TRUE;
+  r->fold_work -= MAX_ASSUMED;
+  for (int i = 0; i < c->n_out; i++) {
+    outs[i] = c->out[i] ? &out[i] : NULL;
+    if (c->out[i]) {
+      out[i] = *c->out[i];
+      out[i].data = NULL;
+    }
+  }
+  ok = fold (&d, error);
+  for (int i = 0; i < c->n_out; i++)
+    if (outs[i] && ok &&
+        qf_array_elements (&out[i]) == qf_array_elements (c->out[i]))
+      c->out[i]->bound = out[i].data;
+    else if (outs[i])
+      g_free (out[i].data);
+  return ok;
 }
 
 gboolean
@@ -79,7 +149,8 @@ qf_dag_infer (QfDagReader *r, QfDagNode *node, GError **error)
 
       a->data = g_steal_pointer (&a->bound);
     }
-  if (can_fold (r, &c) && !fold (&c, &err))
+  if (is_open (&c) ? !assume (r, &c, &err)
+                   : can_fold (r, &c) && !fold (&c, &err))
     return qf_node_error (
         error, err->code, node->name, node->op->name, "%s", err->message);
   for (int i = 0; i < node->n_out; i++)

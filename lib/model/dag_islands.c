@@ -124,6 +124,8 @@ enter (Search *s, Stage *st, int v)
 
   if (g_hash_table_contains (r->values, value->name) || value->a.data)
     return TRUE;
+  if (value->a.open)
+    return FALSE;
   if ((value->a.dtype != QF_F32 && value->a.dtype != QF_U8) ||
       (value->a.rank != 4 && value->a.rank != 2) || value->a.dims[0] != 1)
     return FALSE;

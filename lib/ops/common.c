@@ -77,6 +77,8 @@ qf_call_constant (QfCall *c, int i, GError **error)
 
   if (a && a->data)
     return a->data;
+  if (a && a->bound && a->open)
+    return a->bound;
   if (a && a->bound) {
     c->used_bound |= G_GUINT64_CONSTANT (1) << i;
     return a->bound;
@@ -164,6 +166,15 @@ qf_call_set (QfCall *c, int k, QfDType dtype, int rank, const gint64 *dims,
   for (int i = 0; i < rank; i++)
     c->out[k]->dims[i] = dims[i];
   return TRUE;
+}
+
+gboolean
+qf_call_set_open (QfCall *c, int k, QfDType dtype, int rank, const gint64 *dims,
+    GError **error)
+{
+  if (k < c->n_out && c->out[k])
+    c->out[k]->open = TRUE;
+  return qf_call_set (c, k, dtype, rank, dims, error);
 }
 
 gboolean

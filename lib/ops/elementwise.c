@@ -127,6 +127,39 @@ NUMBER (sign, (float) ((x > 0) - (x < 0)), (x > 0) - (x < 0), (x > 0) - (x < 0),
     (gint8) ((x > 0) - (x < 0)), (guint8) (x > 0))
 
 gboolean
+qf_infer_is_test (QfCall *c, GError **error)
+{
+  const QfArray *x = c->in[0];
+
+  qf_call_int (c, "detect_negative", 1);
+  qf_call_int (c, "detect_positive", 1);
+  return qf_call_float_in (c, 0, -1, error) &&
+      qf_call_set (c, 0, QF_BOOL, x->rank, x->dims, error);
+}
+
+void
+qf_run_is_nan (QfCall *c)
+{
+  const float *x = c->in[0]->data;
+  gint64 n = qf_array_elements (c->in[0]);
+
+  for (gint64 i = 0; i < n; i++)
+    ((guint8 *) c->out[0]->data)[i] = isnan (x[i]) != 0;
+}
+
+void
+qf_run_is_inf (QfCall *c)
+{
+  const float *x = c->in[0]->data;
+  gint64 n = qf_array_elements (c->in[0]);
+  gboolean low = qf_call_int (c, "detect_negative", 1) != 0;
+  gboolean high = qf_call_int (c, "detect_positive", 1) != 0;
+
+  for (gint64 i = 0; i < n; i++)
+    ((guint8 *) c->out[0]->data)[i] = isinf (x[i]) && (x[i] < 0 ? low : high);
+}
+
+gboolean
 qf_infer_not (QfCall *c, GError **error)
 {
   if (c->in[0]->dtype != QF_BOOL)

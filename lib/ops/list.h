@@ -72,6 +72,8 @@ QF_OP ("", "Cos", 7, LAST, 1, 1, 1, float, cos, NULL, NULL)
 QF_OP ("", "Neg", 6, LAST, 1, 1, 1, number, neg, NULL, NULL)
 QF_OP ("", "Abs", 6, LAST, 1, 1, 1, number, abs, NULL, NULL)
 QF_OP ("", "Sign", 9, LAST, 1, 1, 1, number, sign, NULL, NULL)
+QF_OP ("", "IsNaN", 9, LAST, 1, 1, 1, is_test, is_nan, NULL, NULL)
+QF_OP ("", "IsInf", 10, LAST, 1, 1, 1, is_test, is_inf, NULL, NULL)
 QF_OP ("", "Not", 1, LAST, 1, 1, 1, not, not, NULL, NULL)
 QF_OP ("", "Cast", 6, LAST, 1, 1, 1, cast, cast, NULL, NULL)
 QF_OP ("", "Identity", 1, LAST, 1, 1, 1, same, identity, NULL, NULL)
@@ -128,6 +130,7 @@ QF_OP ("", "ReduceLogSumExp", 1, 17, 1, 1, 1, reduce_float, reduce_log_sum_exp,
 QF_OP ("", "ReduceLogSumExp", 18, LAST, 1, 2, 1, reduce_float,
     reduce_log_sum_exp, NULL, NULL)
 QF_OP ("", "ArgMax", 1, LAST, 1, 1, 1, arg, arg_max, NULL, NULL)
+QF_OP ("", "CumSum", 11, LAST, 2, 2, 1, cum_sum, cum_sum, NULL, NULL)
 QF_OP ("", "ArgMin", 1, LAST, 1, 1, 1, arg, arg_min, NULL, NULL)
 
 /* moving elements */
@@ -147,8 +150,27 @@ QF_OP ("", "DepthToSpace", 1, LAST, 1, 1, 1, depth_space, depth_to_space, NULL,
 QF_OP ("", "SpaceToDepth", 1, LAST, 1, 1, 1, depth_space, space_to_depth, NULL,
     NULL)
 QF_OP ("", "Resize", 10, 10, 2, 2, 1, resize, resize, qf_scratch_resize, NULL)
+QF_OP ("", "GatherElements", 11, LAST, 2, 2, 1, gather_elements,
+    gather_elements, NULL, NULL)
+QF_OP ("", "GatherND", 11, LAST, 2, 2, 1, gather_nd, gather_nd, NULL, NULL)
+QF_OP ("", "Scatter", 9, 10, 3, 3, 1, scatter_elements, scatter_elements, NULL,
+    NULL)
+QF_OP ("", "ScatterElements", 11, LAST, 3, 3, 1, scatter_elements,
+    scatter_elements, NULL, NULL)
+QF_OP ("", "ScatterND", 11, LAST, 3, 3, 1, scatter_nd, scatter_nd, NULL, NULL)
+QF_OP ("", "OneHot", 9, LAST, 3, 3, 1, one_hot, one_hot, NULL, NULL)
+QF_OP ("", "Trilu", 14, LAST, 1, 2, 1, trilu, trilu, NULL, NULL)
 QF_OP ("", "Resize", 11, LAST, 1, 4, 1, resize, resize, qf_scratch_resize, NULL)
 QF_OP ("", "Upsample", 9, 10, 2, 2, 1, resize, resize, qf_scratch_resize, NULL)
+
+/* what is chosen by its value */
+QF_OP ("", "TopK", 1, 9, 1, 1, 2, top_k, top_k, qf_scratch_top_k, NULL)
+QF_OP ("", "TopK", 10, LAST, 2, 2, 2, top_k, top_k, qf_scratch_top_k, NULL)
+QF_OP ("", "NonZero", 9, LAST, 1, 1, 1, non_zero, non_zero, NULL, NULL)
+QF_OP ("", "Compress", 9, LAST, 2, 2, 1, compress, compress, NULL, NULL)
+QF_OP ("", "NonMaxSuppression", 10, LAST, 2, 5, 1, nms, nms, qf_scratch_nms,
+    NULL)
+QF_OP ("", "RoiAlign", 10, LAST, 3, 3, 1, roi_align, roi_align, NULL, NULL)
 
 /* shapes and constants */
 QF_OP ("", "Reshape", 5, LAST, 2, 2, 1, reshape, identity, NULL, NULL)

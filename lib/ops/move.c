@@ -266,13 +266,6 @@ qf_infer_gather (QfCall *c, GError **error)
   return qf_call_set (c, 0, x->dtype, rank, dims, error);
 }
 
-/* An index counted from the end where negative, and held inside. */
-static gint64
-inside (gint64 i, gint64 n)
-{
-  return CLAMP (i < 0 ? i + n : i, 0, n - 1);
-}
-
 void
 qf_run_gather (QfCall *c)
 {
@@ -291,7 +284,7 @@ qf_run_gather (QfCall *c)
       memcpy (y,
           (const guint8 *) x->data +
               (o * (gsize) x->dims[axis] +
-                  (gsize) inside (qf_array_int (index, i), x->dims[axis])) *
+                  (gsize) qf_inside (qf_array_int (index, i), x->dims[axis])) *
                   inner,
           inner);
 }

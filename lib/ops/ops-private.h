@@ -44,8 +44,21 @@ int qf_call_constant_floats (
 /** Element @i of an int32 or int64 tensor. */
 gint64 qf_array_int (const QfArray *a, gint64 i);
 
+/** An index of @n elements, counted from the end where negative, and held
+ * inside. */
+static inline gint64
+qf_inside (gint64 i, gint64 n)
+{
+  return CLAMP (i < 0 ? i + n : i, 0, n - 1);
+}
+
 /** Sets type and shape of output @k. */
 gboolean qf_call_set (QfCall *c, int k, QfDType dtype, int rank,
+    const gint64 *dims, GError **error);
+
+/** The same of an open output: @dims are the most, run() sets the actual ones.
+ */
+gboolean qf_call_set_open (QfCall *c, int k, QfDType dtype, int rank,
     const gint64 *dims, GError **error);
 
 /** The same type and shape as input 0. */
@@ -125,6 +138,8 @@ gint64 qf_macs_qlinear_conv (QfCall *c);
 gint64 qf_macs_qlinear_matmul (QfCall *c);
 gsize qf_scratch_conv_integer (QfCall *c);
 gsize qf_scratch_qlinear_conv (QfCall *c);
+gsize qf_scratch_nms (QfCall *c);
 gsize qf_scratch_resize (QfCall *c);
+gsize qf_scratch_top_k (QfCall *c);
 
 G_END_DECLS

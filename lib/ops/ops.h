@@ -18,7 +18,11 @@ typedef struct
   int rank;
   gint64 dims[QF_MAX_RANK];
   void *data;  /**< NULL: not known yet */
-  void *bound; /**< a graph input's value that was given at load, or NULL */
+  void *bound; /**< a graph input's value that was given at load, or NULL; of an
+                    open tensor what shapes are inferred with at load */
+  gboolean open; /**< its shape or value hangs on how many elements an operator
+                      chooses in a run (NonZero, NonMaxSuppression); until then
+                      dims are the most that it may have */
 } QfArray;
 
 static inline gint64
@@ -91,7 +95,8 @@ struct _QfOperator
   int n_min, n_max; /**< inputs; those from n_min on may be absent */
   int n_out;        /**< at most */
   /** Judges attributes and inputs and sets type and shape of the outputs;
-   * after it, run() cannot fail. The error does not name the node. */
+   * after it, run() cannot fail. The error does not name the node. Where an
+   * input is open, called anew in each run with its actual shape. */
   gboolean (*infer) (QfCall *c, GError **error);
   /** Computes the outputs; all inputs have data. */
   void (*run) (QfCall *c);
