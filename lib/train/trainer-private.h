@@ -57,6 +57,17 @@ qf_trainer_sample_bytes (const QfTrainer *t)
   return (gsize) t->o.planes.n * t->o.width * t->o.height;
 }
 
+/* options.c */
+
+/** QF_ERROR_ARGUMENT where one is outside of what trainer.h says. */
+gboolean qf_train_options_check (const QfTrainOptions *o, GError **error);
+
+/** Sets what is left to the optimizer. */
+void qf_train_options_fill (QfTrainOptions *o);
+
+/** Names in @labels, one a line. */
+int qf_train_count_labels (const char *labels);
+
 /** Samples to come have their planes in @store (kept). Before the first. */
 void qf_trainer_set_store (QfTrainer *t, QfStore *store);
 
