@@ -210,7 +210,8 @@ install_training (GObjectClass *klass, const GstQfTrainSettings *d)
       g_param_spec_string ("ranges", "Ranges",
           "How far quantized outputs of Relu reach: bound, what batch norm "
           "makes "
-          "likely; minmax, what was seen; learned, from that bound on",
+          "likely; minmax, what was seen; learned, from that bound on; percentile, from it on so that 1 output "
+          "in 10,000 is clipped",
           d->ranges, FLAGS));
   g_object_class_install_property (klass, PROP_AVERAGE,
       g_param_spec_double ("average", "Average",

@@ -100,7 +100,8 @@ train_entries (TrainOptions *o)
         "NAME" },
     { "ranges", 0, 0, G_OPTION_ARG_STRING, &o->ranges,
         "Of quantized outputs of Relu: bound (default, what batch norm makes "
-        "likely), minmax (what was seen) or learned (from that bound on)",
+        "likely), minmax (what was seen), learned (from that bound on) or "
+      "percentile (so that 1 output in 10,000 is clipped)",
         "NAME" },
     { "average", 0, 0, G_OPTION_ARG_DOUBLE, &o->average,
         "Write the average of the weights over the steps, with this decay, as "

@@ -32,13 +32,14 @@ void qf_conv_float_finish (QfNet *net, QfLayer *l, int n, gboolean moves);
 
 #define QF_RANGE_WARM 64 /* batches before a bound is learned */
 
-/** Whether the end of @l's output range is learned. */
+/** Whether the end of @l's output range is learned or follows a percentile. */
 gboolean qf_range_learns (const QfNet *net, const QfLayer *l);
 
 /** Moves the range of such an output, @hi while its bound is not learned yet. */
 void qf_range_move (QfBlob *y, double hi);
 
-/** The bound's gradient from the output's; before qf_conv_backward(). */
+/** The bound's gradient from the output's, or with percentile_ranges the bound
+ * itself from the output; before qf_conv_backward(). */
 void qf_range_backward (QfNet *net, QfLayer *l, int n);
 
 /* convgrad.c */

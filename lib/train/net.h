@@ -117,6 +117,7 @@ typedef struct
   int batch;         /* images that buffers have room for */
   gboolean quantize;
   gboolean learn_ranges; /* after QF_RANGE_WARM batches, from that bound on */
+  gboolean percentile_ranges; /* likewise, but so that few outputs are clipped */
   gboolean bound_relu; /* Relu's range from β + 5|γ| instead of min–max */
   gboolean frozen;     /* statistics and ranges no longer move */
   QfPool *pool;        /* not owned */

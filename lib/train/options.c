@@ -47,7 +47,8 @@ qf_train_count_labels (const char *labels)
 gboolean
 qf_train_options_check (const QfTrainOptions *o, GError **error)
 {
-  static const char *const ranges[] = { "bound", "minmax", "learned", NULL };
+  static const char *const ranges[] = { "bound", "minmax", "learned",
+    "percentile", NULL };
   const char *wrong = NULL;
   QfOptimizerKind kind;
   QfAssign assign;
@@ -56,7 +57,7 @@ qf_train_options_check (const QfTrainOptions *o, GError **error)
       !qf_assign_parse (o->assign, &assign, error))
     return FALSE;
   if (!g_strv_contains (ranges, o->ranges))
-    wrong = "ranges are bound, minmax or learned";
+    wrong = "ranges are bound, minmax, learned or percentile";
   else if (o->planes.n < 1)
     wrong = "no input planes are named";
   else if (o->epochs < 1 || o->epochs > 100000)

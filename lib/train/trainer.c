@@ -198,6 +198,7 @@ qf_trainer_prepare (QfTrainer *t, GError **error)
     qf_net_init (t->net, &rng);
   t->net->bound_relu = !g_str_equal (t->ranges, "minmax");
   t->net->learn_ranges = g_str_equal (t->ranges, "learned");
+  t->net->percentile_ranges = g_str_equal (t->ranges, "percentile");
   make_optimizer (t);
   t->order = g_new (int, n);
   t->prefetch = qf_prefetch_new (t, t->net->batch, error);

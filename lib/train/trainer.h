@@ -29,7 +29,9 @@ typedef struct
   const char *assign;    /**< which cells learn a box: "fixed" (round its
                               centre), "tal" or "simota" (those that do best) */
   const char *ranges;    /**< of Relu outputs: "bound" (largest β + 5|γ|),
-                              "minmax" or "learned" (from that bound on) */
+                              "minmax", "learned" (from that bound on) or
+                              "percentile" (from it on, so that 1 output in
+                              10,000 is clipped) */
   const char *optimizer; /**< "sgd" (Nesterov's momentum) or "adamw" */
   double momentum;       /**< decay of the averaged gradient, 0 … 1 */
   double weight_decay;   /**< of convolution weights; −1: as suits the

@@ -334,6 +334,7 @@ change (QfTrainOptions *o, int i)
     { G_STRUCT_OFFSET (QfTrainOptions, assign), "simota" },
     { G_STRUCT_OFFSET (QfTrainOptions, ranges), "minmax" },
     { G_STRUCT_OFFSET (QfTrainOptions, ranges), "learned" },
+    { G_STRUCT_OFFSET (QfTrainOptions, ranges), "percentile" },
     { G_STRUCT_OFFSET (QfTrainOptions, optimizer), "adamw" },
     { G_STRUCT_OFFSET (QfTrainOptions, weight_bits), "4" },
     { G_STRUCT_OFFSET (QfTrainOptions, activation_bits), "4" },
@@ -399,7 +400,7 @@ test_other_options (void)
     g_test_message ("change %d", n);
     expect (&changed, QF_ERROR_ARGUMENT, "other options");
   }
-  g_assert_cmpint (n, ==, 32);
+  g_assert_cmpint (n, ==, 33);
   g_assert_true (g_file_get_contents (path, &after, &size_after, NULL));
   g_assert_cmpmem (before, size, after, size_after);
   changed = o;

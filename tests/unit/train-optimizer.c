@@ -233,6 +233,49 @@ test_learned_range (void)
   }
 }
 
+/* The bound of a Relu's output follows what clips one output in 10,000, from
+ * either side, on any number of threads alike. */
+static void
+test_percentile_range (void)
+{
+  for (int way = 0; way < 2; way++) {
+    float bound[3];
+
+    for (int t = 0; t < 3; t++) {
+      g_autoptr (QfPool) pool = qf_pool_new (1 << t);
+      QfRng rng = { 5 };
+      QfNet *net = test_net (2, TRUE, pool, &rng);
+      QfBlob *y = qf_net_blob (net, qf_net_layer (net, 0)->out);
+      int clipped = 0, near = 0, n = y->h * y->w * y->c, may = n / 10000;
+      float from;
+
+      net->percentile_ranges = TRUE;
+      test_fill_input (net, 2, &rng);
+      for (int i = 0; i < 70; i++)
+        qf_net_forward (net, 2, TRUE);
+      y->bound *= way ? 4 : 0.25f;
+      from = y->bound;
+      for (int i = 0; i < 1000; i++) {
+        qf_net_forward (net, 2, TRUE);
+        qf_net_backward (net, 2);
+      }
+      qf_net_forward (net, 2, TRUE);
+      for (int i = 0; i < n; i++) { /* the first image is looked at */
+        clipped += y->codes[i] == 255;
+        near += y->codes[i] > 240;
+      }
+      g_test_message ("bound %.3f, then %.3f: %d of %d clipped", (double) from,
+          (double) y->bound, clipped, n);
+      g_assert_true (way ? y->bound < from : y->bound > from);
+      g_assert_cmpint (clipped, <=, may + 3);
+      g_assert_cmpint (near, >, 0);
+      bound[t] = y->bound;
+      g_assert_cmpfloat (bound[t], ==, bound[0]);
+      qf_net_free (net);
+    }
+  }
+}
+
 /* What the state is copied into goes on to the same bytes. */
 static void
 test_state (void)
@@ -276,6 +319,7 @@ main (int argc, char **argv)
   g_test_add_func ("/optimizer/average", test_average);
   g_test_add_func ("/optimizer/kind", test_kind);
   g_test_add_func ("/optimizer/learned-range", test_learned_range);
+  g_test_add_func ("/optimizer/percentile-range", test_percentile_range);
   g_test_add_func ("/optimizer/state", test_state);
   return g_test_run ();
 }

@@ -167,7 +167,7 @@ test_methods (void)
 {
   static const char *const methods[][3] = { { "fixed", "adamw", "bound" },
     { "tal", "sgd", "minmax" }, { "simota", "sgd", "learned" },
-    { "tal", "adamw", "learned" } };
+    { "tal", "adamw", "learned" }, { "fixed", "sgd", "percentile" } };
 
   for (gsize i = 0; i < G_N_ELEMENTS (methods); i++) {
     QfTrainOptions o;
