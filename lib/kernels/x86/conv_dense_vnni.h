@@ -210,15 +210,14 @@ block (const Job *j, int oy, int end, int p, int n, int o)
     j->w + (size_t) o * j->l->n_runs * j->l->groups * 4, start, mult, j->codes,
     NULL, NULL, (size_t) s->out_c, left < BLOCK ? left : BLOCK };
 
-  for (int i = 0; i < t.channels; i++) {
-    uint32_t sum = 0u - (uint32_t) j->x_zero * (uint32_t) j->w_sums[o + i];
-
-    if (r) {
-      mult[i] = r->mult[o + i];
-      sum += r->bias ? (uint32_t) r->bias[o + i] : 0;
-    }
-    start[i] = (int32_t) sum;
-  }
+  for (int i = 0; i < t.channels; i++)
+    start[i] =
+        (int32_t) (0u - (uint32_t) j->x_zero * (uint32_t) j->w_sums[o + i]);
+  if (r)
+    memcpy (mult, r->mult + o, (size_t) t.channels * sizeof *mult);
+  if (r && r->bias)
+    for (int i = 0; i < t.channels; i++)
+      start[i] = (int32_t) ((uint32_t) start[i] + (uint32_t) r->bias[o + i]);
   for (; oy < end; oy++) {
     size_t at = ((size_t) (oy - j->row0) * s->out_w + p) * s->out_c + o;
 

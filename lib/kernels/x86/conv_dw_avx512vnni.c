@@ -198,6 +198,11 @@ fill_quad (const Job *j, int iy, uint8_t *to)
     interleave (row, (size_t) n * c, to);
     return;
   }
+  if (j->channels == CHUNK_CHANNELS) {
+    for (int i = 0; i < n; i++, to += 4 * CHUNK_CHANNELS)
+      interleave_64 (row, (size_t) i * s->in_c, to);
+    return;
+  }
   for (int i = 0; i < n; i++, to += 4 * c) {
     interleave (row, c, to);
     for (int r = 0; r < 4; r++)
@@ -272,6 +277,7 @@ line (
   size_t step = (size_t) j->channels * 4, to_step = (size_t) s->out_c;
   size_t below = (size_t) s->out_w * to_step;
   size_t at = (size_t) (oy - j->row0) * below + (size_t) j->ox * to_step + c;
+  int left = j->n;
   __m512 mult = _mm512_setzero_ps ();
   QfVec w[VECTORS];
   QfVec start = _mm512_mullo_epi32 (qf_load (j->w_sums + (size_t) b * QF_LANES),
@@ -286,15 +292,21 @@ line (
       start = _mm512_add_epi32 (start, qf_load (out.r->bias + c));
   }
   q += 4 * (c - j->first);
-  for (int left = j->n; left > 0; left -= 4) {
-    int n = left < 4 ? left : 4;
+  for (; left >= 4; left -= 4) {
     Sums sums = windows (q, step, w, start, stride, rows);
 
-    put (&out, &k, mult, sums.v[0], n, at, to_step);
+    put (&out, &k, mult, sums.v[0], 4, at, to_step);
     if (rows > 1)
-      put (&out, &k, mult, sums.v[1], n, at + below, to_step);
+      put (&out, &k, mult, sums.v[1], 4, at + below, to_step);
     q += 4 * (size_t) stride * step;
     at += 4 * to_step;
+  }
+  if (left > 0) {
+    Sums sums = windows (q, step, w, start, stride, rows);
+
+    put (&out, &k, mult, sums.v[0], left, at, to_step);
+    if (rows > 1)
+      put (&out, &k, mult, sums.v[1], left, at + below, to_step);
   }
 }
 

@@ -25,10 +25,10 @@ codes_can (const QfRequant *r, int channels)
   int ok = 1;
 
   for (int c = 0; c < channels; c++)
-    ok &= r->mult[c] < 1.0f && r->mult[c] > -1.0f;
+    ok &= (r->mult[c] < 1.0f) & (r->mult[c] > -1.0f);
   if (r->bias)
     for (int c = 0; c < channels; c++)
-      ok &= r->bias[c] < 1 << 29 && r->bias[c] > -(1 << 29);
+      ok &= (r->bias[c] < 1 << 29) & (r->bias[c] > -(1 << 29));
   return ok;
 }
 
