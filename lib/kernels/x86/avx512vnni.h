@@ -63,6 +63,7 @@ typedef struct
   __m512i zero;   /* 16-bit */
   __m512i lo, hi; /* 8-bit */
   __m512i order;
+  int bare; /* z_y = 0, lo = 0, hi = 255: narrowing alone does all of it */
 } QfCodes;
 
 static inline QfCodes
@@ -70,7 +71,8 @@ qf_codes_new (const QfRequant *r)
 {
   return (QfCodes){ _mm512_set1_epi16 ((short) r->zero),
     _mm512_set1_epi8 ((char) r->lo), _mm512_set1_epi8 ((char) r->hi),
-    _mm512_setr_epi32 (0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15) };
+    _mm512_setr_epi32 (0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15),
+    r->zero == 0 && r->lo == 0 && r->hi == 255 };
 }
 
 /* rne((float) a · m), in int32. */
@@ -85,10 +87,12 @@ qf_scale (__m512i a, __m512 mult)
 static inline __m512i
 qf_codes (const QfCodes *k, __m512i a, __m512i b, __m512i c, __m512i d)
 {
-  __m512i ab = _mm512_adds_epi16 (_mm512_packs_epi32 (a, b), k->zero);
-  __m512i cd = _mm512_adds_epi16 (_mm512_packs_epi32 (c, d), k->zero);
-  __m512i y = _mm512_packus_epi16 (ab, cd);
+  __m512i ab = _mm512_packs_epi32 (a, b), cd = _mm512_packs_epi32 (c, d), y;
 
+  if (k->bare)
+    return _mm512_permutexvar_epi32 (k->order, _mm512_packus_epi16 (ab, cd));
+  y = _mm512_packus_epi16 (
+      _mm512_adds_epi16 (ab, k->zero), _mm512_adds_epi16 (cd, k->zero));
   y = _mm512_min_epu8 (_mm512_max_epu8 (y, k->lo), k->hi);
   return _mm512_permutexvar_epi32 (k->order, y);
 }
