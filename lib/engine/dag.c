@@ -129,6 +129,8 @@ add_node (QfDagRun *r, const QfDagNode *n)
     use_value (r, n->out[i], number);
     s->open |= s->out[i] && s->out[i]->open;
   }
+  for (int k = n->guard; k >= 0; k = qf_dag_guard_at (r->dag, k)->parent)
+    use_value (r, qf_dag_guard_at (r->dag, k)->condition, number);
   scratch = n->op->scratch ? n->op->scratch (&s->call) : 0;
   s->scratch_size = scratch;
   if (scratch) {
@@ -351,6 +353,19 @@ infer_open (const QfDagRun *r, Step *s, GError **error)
   return TRUE;
 }
 
+/* Whether the branches of If nodes that @n lies in are taken. */
+static gboolean
+is_taken (const QfDagRun *r, const QfDagNode *n)
+{
+  for (int k = n->guard; k >= 0; k = qf_dag_guard_at (r->dag, k)->parent) {
+    const QfDagGuard *g = qf_dag_guard_at (r->dag, k);
+
+    if ((*(const guint8 *) r->arrays[g->condition].data != 0) != g->wants)
+      return FALSE;
+  }
+  return TRUE;
+}
+
 static gboolean
 run_step (QfDagRun *r, Step *s)
 {
@@ -360,6 +375,8 @@ run_step (QfDagRun *r, Step *s)
     run_island (r, s);
     return TRUE;
   }
+  if (!is_taken (r, s->node))
+    return TRUE;
   if (s->open && !infer_open (r, s, &error)) {
     g_autoptr (GError) named = NULL;
 

@@ -44,6 +44,7 @@ qf_dag_new (void)
   dag->values = g_ptr_array_new_with_free_func (value_free);
   dag->nodes = g_ptr_array_new_with_free_func (node_free);
   dag->islands = g_ptr_array_new_with_free_func (island_free);
+  dag->guards = g_array_new (FALSE, FALSE, sizeof (QfDagGuard));
   dag->inputs = g_array_new (FALSE, FALSE, sizeof (int));
   dag->outputs = g_array_new (FALSE, FALSE, sizeof (int));
   return dag;
@@ -57,6 +58,7 @@ qf_dag_free (QfDag *dag)
   g_ptr_array_unref (dag->values);
   g_ptr_array_unref (dag->nodes);
   g_ptr_array_unref (dag->islands);
+  g_array_unref (dag->guards);
   g_array_unref (dag->inputs);
   g_array_unref (dag->outputs);
   g_free (dag);

@@ -28,7 +28,17 @@ typedef struct
   int *in, *out; /**< value numbers; −1: absent */
   int stage;     /**< runs after the islands of its stage */
   int island;    /**< −1: runs itself */
+  int guard;     /**< when it runs, −1: always */
 } QfDagNode;
+
+/** A branch of an If node: runs where the condition is @wants and the branch
+ * around it runs. */
+typedef struct
+{
+  int parent;    /**< number of another guard, −1: none */
+  int condition; /**< value number, one bool */
+  gboolean wants;
+} QfDagGuard;
 
 /** Nodes that run as a model of their own, before the nodes of their stage. */
 typedef struct
@@ -45,6 +55,7 @@ typedef struct
   GPtrArray *nodes;         /**< QfDagNode *, owned, in topological order */
   GPtrArray *islands;       /**< QfDagIsland *, owned, by stage */
   GArray *inputs, *outputs; /**< int */
+  GArray *guards;           /**< QfDagGuard */
   int n_stages;
 } QfDag;
 
@@ -64,6 +75,12 @@ static inline QfDagIsland *
 qf_dag_island (const QfDag *dag, int i)
 {
   return (QfDagIsland *) g_ptr_array_index (dag->islands, (guint) i);
+}
+
+static inline const QfDagGuard *
+qf_dag_guard_at (const QfDag *dag, int i)
+{
+  return &g_array_index (dag->guards, QfDagGuard, (guint) i);
 }
 
 QfDag *qf_dag_new (void);

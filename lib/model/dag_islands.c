@@ -192,6 +192,8 @@ place_node (Search *s, int i)
     planned =
         MAX (planned, s->stage[v] + (s->planned[v] || s->stage[v] < 0 ? 0 : 1));
   }
+  for (int k = n->guard; k >= 0; k = qf_dag_guard_at (s->r->dag, k)->parent)
+    own = MAX (own, s->stage[qf_dag_guard_at (s->r->dag, k)->condition]);
   n->island = -1;
   n->stage = MAX (own, 0);
   st = get_stage (s, MAX (planned, 0));
@@ -240,6 +242,9 @@ add_outputs (Search *s)
 
     for (int k = 0; k < n->n_in; k++)
       if (n->in[k] >= 0 && !add_output (s, n->island, n->in[k]))
+        return FALSE;
+    for (int k = n->guard; k >= 0; k = qf_dag_guard_at (dag, k)->parent)
+      if (!add_output (s, -1, qf_dag_guard_at (dag, k)->condition))
         return FALSE;
   }
   return TRUE;
@@ -366,6 +371,8 @@ free_constants (QfDag *dag)
     for (int k = 0; n->island < 0 && k < n->n_in; k++)
       if (n->in[k] >= 0)
         used[n->in[k]] = TRUE;
+    for (int k = n->guard; k >= 0; k = qf_dag_guard_at (dag, k)->parent)
+      used[qf_dag_guard_at (dag, k)->condition] = TRUE;
   }
   for (guint i = 0; i < dag->values->len; i++) {
     QfDagValue *v = qf_dag_value (dag, (int) i);

@@ -25,8 +25,8 @@ add_value (QfDagReader *r, const char *name)
 }
 
 /* Number of the value @name; constants are read when they are asked for. */
-static int
-find_value (QfDagReader *r, const char *name, GError **error)
+int
+qf_dag_find_value (QfDagReader *r, const char *name, GError **error)
 {
   int i = GPOINTER_TO_INT (g_hash_table_lookup (r->numbers, name)) - 1;
   QfOnnxConstant k;
@@ -140,39 +140,6 @@ read_input (QfDagReader *r, const Onnx__ValueInfoProto *info, GError **error)
   return TRUE;
 }
 
-/* ---- attributes --------------------------------------------------------- */
-
-static gboolean
-read_attr (const Onnx__AttributeProto *p, QfAttr *a, GError **error)
-{
-  a->name = g_strdup (p->name ? p->name : "");
-  a->i = p->i;
-  a->f = p->f;
-  a->type = p->has_type && p->type == QF_ONNX_ATTR_FLOAT ? QF_ATTR_FLOAT
-      : p->has_type && p->type == QF_ONNX_ATTR_STRING    ? QF_ATTR_TEXT
-      : p->has_type && p->type == QF_ONNX_ATTR_INTS      ? QF_ATTR_INTS
-      : p->has_type && p->type == QF_ONNX_ATTR_FLOATS    ? QF_ATTR_FLOATS
-      : p->t                                             ? QF_ATTR_TENSOR
-                                                         : QF_ATTR_INT;
-  if (p->n_ints > QF_MAX_DIM || p->n_floats > QF_MAX_DIM || p->s.len > 4096)
-    return FAIL (QF_ERROR_FORMAT, "its attribute '%s' is too long", a->name);
-  a->text = g_strndup (p->s.len ? (const char *) p->s.data : "", p->s.len);
-  a->n = (int) (a->type == QF_ATTR_FLOATS ? p->n_floats : p->n_ints);
-  a->ints = g_memdup2 (p->ints, p->n_ints * sizeof *a->ints);
-  a->floats = g_memdup2 (p->floats, p->n_floats * sizeof *a->floats);
-  if (p->t && a->type == QF_ATTR_TENSOR) {
-    QfOnnxConstant k;
-
-    if (!qf_onnx_tensor_read (p->t, &k, error))
-      return FALSE;
-    a->tensor.dtype = k.dtype;
-    a->tensor.rank = k.rank;
-    memcpy (a->tensor.dims, k.dims, sizeof a->tensor.dims);
-    a->tensor.data = k.data;
-  }
-  return TRUE;
-}
-
 /* ---- nodes -------------------------------------------------------------- */
 
 static gboolean
@@ -211,17 +178,20 @@ new_node (const Onnx__NodeProto *p, const QfOperator *op)
   n->in = g_new (int, n->n_in + 1);
   n->out = g_new (int, n->n_out + 1);
   n->island = -1;
+  n->guard = -1;
   return n;
 }
 
 static gboolean
-read_ends (
-    QfDagReader *r, const Onnx__NodeProto *p, QfDagNode *n, GError **error)
+read_ends (QfDagReader *r, const Onnx__NodeProto *p, QfDagNode *n, int chosen,
+    GError **error)
 {
   for (int i = 0; i < n->n_in; i++) {
-    const char *name = qf_onnx_input_name (p, (gsize) i);
+    /* the branch that is not taken gives nothing */
+    const char *name =
+        qf_onnx_input_name (p, (gsize) (i > 0 && chosen ? chosen : i));
 
-    n->in[i] = name ? find_value (r, name, error) : -1;
+    n->in[i] = name ? qf_dag_find_value (r, name, error) : -1;
     if (name && n->in[i] < 0)
       return FALSE;
   }
@@ -229,7 +199,7 @@ read_ends (
     QfAttr *a = g_new0 (QfAttr, 1);
 
     g_ptr_array_add (n->attrs, a);
-    if (!read_attr (p->attribute[i], a, error))
+    if (!qf_dag_read_attr (p->attribute[i], a, error))
       return FALSE;
   }
   for (int i = 0; i < n->n_out; i++) {
@@ -246,11 +216,14 @@ read_node (QfDagReader *r, const Onnx__GraphProto *g, const Onnx__NodeProto *p,
 {
   const QfOperator *op =
       qf_operator_find (p->domain, p->op_type, r->dag->opset);
+  int guard = qf_dag_guard (r, p), chosen = qf_dag_chosen (r, p);
   g_autoptr (GError) err = NULL;
   QfDagNode *n;
 
-  if (is_alias (g, p)) {
-    int v = find_value (r, p->input[0], &err);
+  if (guard == QF_GUARD_NEVER)
+    return TRUE;
+  if (is_alias (g, p) || (chosen && !is_output (g, p->output[0]))) {
+    int v = qf_dag_find_value (r, p->input[chosen], &err);
 
     if (v < 0)
       return qf_node_error (error, err->code, qf_onnx_node_name (p), p->op_type,
@@ -268,9 +241,10 @@ read_node (QfDagReader *r, const Onnx__GraphProto *g, const Onnx__NodeProto *p,
     return qf_node_error (error, QF_ERROR_UNSUPPORTED, qf_onnx_node_name (p),
         p->op_type, "it has too many inputs or outputs");
   n = new_node (p, op);
+  n->guard = guard;
   g_ptr_array_add (r->dag->nodes, n);
   g_ptr_array_add (r->protos, (gpointer) p);
-  if (!read_ends (r, p, n, &err))
+  if (!read_ends (r, p, n, chosen, &err))
     return qf_node_error (error, err->code, qf_onnx_node_name (p), p->op_type,
         "%s", err->message);
   return qf_dag_infer (r, n, error);
@@ -281,7 +255,7 @@ read_node (QfDagReader *r, const Onnx__GraphProto *g, const Onnx__NodeProto *p,
 static gboolean
 read_output (QfDagReader *r, const char *name, GError **error)
 {
-  int v = name ? find_value (r, name, error) : -1;
+  int v = name ? qf_dag_find_value (r, name, error) : -1;
 
   if (v < 0) {
     g_clear_error (error);
@@ -316,6 +290,8 @@ drop_dead (QfDagReader *r)
     for (int k = 0; k < n->n_in; k++)
       if (n->in[k] >= 0)
         live[n->in[k]] = TRUE;
+    for (int k = n->guard; k >= 0; k = qf_dag_guard_at (dag, k)->parent)
+      live[qf_dag_guard_at (dag, k)->condition] = TRUE;
   }
 }
 
@@ -362,8 +338,7 @@ read_graph (QfDagReader *r, const Onnx__GraphProto *g, GError **error)
 }
 
 static QfDag *
-read_once (const Onnx__ModelProto *m, int opset, QfDagReader *r,
-    QfGraph **graph, GError **error)
+read_once (int opset, QfDagReader *r, QfGraph **graph, GError **error)
 {
   g_autoptr (QfDag) dag = qf_dag_new ();
   QfOnnxReader file = { .opset = opset };
@@ -375,12 +350,14 @@ read_once (const Onnx__ModelProto *m, int opset, QfDagReader *r,
   r->dag = dag;
   r->numbers = g_hash_table_new (g_str_hash, g_str_equal);
   r->protos = g_ptr_array_new ();
-  ok = read_graph (r, m->graph, error);
+  r->guards = g_array_new (FALSE, FALSE, sizeof (int));
+  ok = read_graph (r, &r->flat->graph, error);
   if (ok)
     *graph = qf_dag_find_islands (r);
   qf_onnx_reader_clear (&file);
   g_hash_table_unref (r->numbers);
   g_ptr_array_unref (r->protos);
+  g_array_unref (r->guards);
   return ok ? g_steal_pointer (&dag) : NULL;
 }
 
@@ -392,15 +369,20 @@ qf_dag_read (const Onnx__ModelProto *m, int opset, const QfBinding *bindings,
 {
   QfDagReader r = { .bindings = bindings, .n_bindings = n_bindings };
   g_autoptr (GError) first = NULL;
+  QfOnnxFlat *flat = qf_onnx_flatten (m->graph, error);
   QfDag *dag;
 
   *graph = NULL;
-  dag = read_once (m, opset, &r, graph, &first);
+  if (!flat)
+    return NULL;
+  r.flat = flat;
+  dag = read_once (opset, &r, graph, &first);
   if (!dag && r.wants_constant && n_bindings > 0) {
     r.bind_lists = TRUE;
     g_clear_error (&first);
-    dag = read_once (m, opset, &r, graph, &first);
+    dag = read_once (opset, &r, graph, &first);
   }
+  qf_onnx_flat_free (flat);
   if (!dag)
     g_propagate_error (error, g_steal_pointer (&first));
   return dag;

@@ -84,6 +84,43 @@ typedef struct
 Onnx__ModelProto *qf_onnx_unpack (GBytes *bytes, QfOnnxBudget *budget,
     ProtobufCAllocator *allocator, GError **error);
 
+/** Room for messages of @size bytes. */
+void qf_onnx_budget_init (
+    QfOnnxBudget *budget, ProtobufCAllocator *allocator, gsize size);
+
+/* ---- onnx_branches.c ---------------------------------------------------- */
+
+/** A branch of an If node: runs where the condition is @wants and that branch
+ * which it lies in runs. */
+typedef struct
+{
+  int parent;            /* number of a guard, −1: none */
+  const char *condition; /* name of a bool */
+  gboolean wants;
+} QfOnnxGuard;
+
+/** A graph without branches. Lives no longer than the file's messages. */
+typedef struct
+{
+  Onnx__GraphProto graph;
+  GArray *guards;       /* QfOnnxGuard, parents first */
+  GHashTable *guard_of; /* Onnx__NodeProto * → number + 1 */
+  GPtrArray *nodes, *initializers;
+  GPtrArray *owned;    /* copies of messages and lists of names */
+  GPtrArray *branches; /* Onnx__GraphProto *, by the allocator */
+  GStringChunk *texts;
+  QfOnnxBudget budget;
+  ProtobufCAllocator allocator;
+} QfOnnxFlat;
+
+QfOnnxFlat *qf_onnx_flatten (const Onnx__GraphProto *g, GError **error);
+void qf_onnx_flat_free (QfOnnxFlat *f);
+
+/** Number of the node's guard, −1: always runs. */
+int qf_onnx_guard_of (const QfOnnxFlat *f, const Onnx__NodeProto *node);
+
+/* ---- onnx_read.c -------------------------------------------------------- */
+
 typedef struct
 {
   int opset;

@@ -23,8 +23,9 @@ budget_free (void *data, void *p)
   g_free (p);
 }
 
-static void
-budget_init (QfOnnxBudget *budget, ProtobufCAllocator *allocator, gsize size)
+void
+qf_onnx_budget_init (
+    QfOnnxBudget *budget, ProtobufCAllocator *allocator, gsize size)
 {
   budget->left = size * 8 + (8 << 20);
   *allocator = (ProtobufCAllocator){ budget_alloc, budget_free, budget };
@@ -553,7 +554,7 @@ qf_onnx_unpack (GBytes *bytes, QfOnnxBudget *budget,
   const guint8 *data = g_bytes_get_data (bytes, &size);
   Onnx__ModelProto *m;
 
-  budget_init (budget, allocator, size);
+  qf_onnx_budget_init (budget, allocator, size);
   m = onnx__model_proto__unpack (allocator, size, data);
   if (!m)
     bad_file (error, "is not an ONNX file, or it is damaged");
@@ -577,8 +578,8 @@ qf_onnx_read (GBytes *bytes, GError **error)
 }
 
 QfModel *
-qf_onnx_read_any (GBytes *bytes, const QfBinding *bindings, int n_bindings,
-    GError **error)
+qf_onnx_read_any (
+    GBytes *bytes, const QfBinding *bindings, int n_bindings, GError **error)
 {
   ProtobufCAllocator allocator;
   QfOnnxBudget budget;

@@ -164,6 +164,7 @@ QF_OP ("", "Resize", 11, LAST, 1, 4, 1, resize, resize, qf_scratch_resize, NULL)
 QF_OP ("", "Upsample", 9, 10, 2, 2, 1, resize, resize, qf_scratch_resize, NULL)
 
 /* what is chosen by its value */
+QF_OP ("", "If", 1, LAST, 3, 3, 1, if, if, NULL, NULL)
 QF_OP ("", "TopK", 1, 9, 1, 1, 2, top_k, top_k, qf_scratch_top_k, NULL)
 QF_OP ("", "TopK", 10, LAST, 2, 2, 2, top_k, top_k, qf_scratch_top_k, NULL)
 QF_OP ("", "NonZero", 9, LAST, 1, 1, 1, non_zero, non_zero, NULL, NULL)

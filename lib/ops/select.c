@@ -25,6 +25,45 @@ along (const QfArray *x, gint64 axis)
   return a;
 }
 
+/* ---- If ------------------------------------------------------------------
+ * As files are read, its inputs are the condition and what each branch gives;
+ * that of the branch which did not run holds nothing of use. */
+
+static const QfArray *
+taken (QfCall *c)
+{
+  return c->in[*(const guint8 *) c->in[0]->data ? 1 : 2];
+}
+
+gboolean
+qf_infer_if (QfCall *c, GError **error)
+{
+  const QfArray *x = c->in[1], *y = c->in[2];
+  gint64 dims[QF_MAX_RANK];
+
+  if (c->in[0]->dtype != QF_BOOL || qf_array_elements (c->in[0]) != 1)
+    return QF_BAD ("its condition is not one bool");
+  if (c->in[0]->data) {
+    x = taken (c);
+    return qf_call_set_open (c, 0, x->dtype, x->rank, x->dims, error);
+  }
+  if (x->dtype != y->dtype || x->rank != y->rank)
+    return QF_UNSUPPORTED (
+        "its branches give another type or number of dimensions");
+  for (int i = 0; i < x->rank; i++)
+    dims[i] = MAX (x->dims[i], y->dims[i]);
+  return qf_call_set_open (c, 0, x->dtype, x->rank, dims, error);
+}
+
+void
+qf_run_if (QfCall *c)
+{
+  const QfArray *x = taken (c);
+
+  if (qf_array_bytes (x))
+    memcpy (c->out[0]->data, x->data, qf_array_bytes (x));
+}
+
 /* ---- TopK --------------------------------------------------------------- */
 
 typedef struct
@@ -75,9 +114,9 @@ qf_infer_top_k (QfCall *c, GError **error)
 gsize
 qf_scratch_top_k (QfCall *c)
 {
-  gint64 axis, k = 0;
+  gint64 axis = qf_call_int (c, "axis", -1);
 
-  return read_top (c, &axis, &k, NULL)
+  return qf_axis (&axis, c->in[0]->rank, NULL)
       ? (gsize) c->in[0]->dims[axis] * sizeof (Ranked)
       : 0;
 }
