@@ -76,7 +76,8 @@ struct _QfStep
   gboolean clips;         /* lo or hi is finite */
   int scale_h, scale_w;
   int axis;             /* Concat, Slice: 1 channels, 2 rows, 3 columns */
-  int begin;            /* Slice */
+  int begin;            /* Slice; Gather: of every second one, else −1 */
+  int *select;          /* Gather: channels; owned */
   gboolean include_pad; /* AveragePool */
   guint8 **tables;      /* one an input; NULL where codes stay; owned */
 };
@@ -200,6 +201,14 @@ void qf_step_free (gpointer step);
 void qf_step_activate_f32 (
     const QfEngine *e, const QfStep *s, float *y, gsize n);
 
+/** Plans input and output of an operator that moves elements, which must be of
+ * one type; it ends with qf_step_finish() on what it made. NULL: error is set.
+ */
+QfStep *qf_plan_move (QfEngine *e, const QfNode *n, QfStepRows run,
+    const char *kernel, GError **error);
+
+void qf_step_finish (const QfEngine *e, const QfStep *s, void *y, gsize n);
+
 /* One function an operator or family. ------------------------------------- */
 
 gboolean qf_plan_conv (QfEngine *e, const QfNode *n, GError **error);
@@ -210,6 +219,7 @@ gboolean qf_plan_quantize (QfEngine *e, const QfNode *n, GError **error);
 gboolean qf_plan_dequantize (QfEngine *e, const QfNode *n, GError **error);
 gboolean qf_plan_concat (QfEngine *e, const QfNode *n, GError **error);
 gboolean qf_plan_slice (QfEngine *e, const QfNode *n, GError **error);
+gboolean qf_plan_gather (QfEngine *e, const QfNode *n, GError **error);
 gboolean qf_plan_average_pool (QfEngine *e, const QfNode *n, GError **error);
 gboolean qf_plan_max_pool (QfEngine *e, const QfNode *n, GError **error);
 gboolean qf_plan_global_avg (QfEngine *e, const QfNode *n, GError **error);

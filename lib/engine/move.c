@@ -16,9 +16,8 @@ row_at (const QfTensor *t, int row)
       (gsize) row * qf_tensor_row (t) * qf_dtype_size (t->dtype);
 }
 
-/* Plans input and output, which must be of one type. */
-static QfStep *
-plan_move (QfEngine *e, const QfNode *n, QfStepRows run, const char *kernel,
+QfStep *
+qf_plan_move (QfEngine *e, const QfNode *n, QfStepRows run, const char *kernel,
     GError **error)
 {
   int in = qf_plan_operand (e, n, 0, error), out;
@@ -46,8 +45,8 @@ plan_move (QfEngine *e, const QfNode *n, QfStepRows run, const char *kernel,
 }
 
 /* Codes through the table, floats through the activation. */
-static void
-finish (const QfEngine *e, const QfStep *s, void *y, gsize n)
+void
+qf_step_finish (const QfEngine *e, const QfStep *s, void *y, gsize n)
 {
   if (!s->info.quantized)
     qf_step_activate_f32 (e, s, y, n);
@@ -68,7 +67,7 @@ run_max_pool (
     e->k->max_pool_u8 (&s->shape, x->data, y, row0, row1);
   else
     e->k->max_pool_f32 (&s->shape, x->data, y, row0, row1);
-  finish (e, s, y, (gsize) (row1 - row0) * qf_tensor_row (t));
+  qf_step_finish (e, s, y, (gsize) (row1 - row0) * qf_tensor_row (t));
 }
 
 /* Has each of @out windows an element of the input in it? */
@@ -88,7 +87,7 @@ windows_hold (int in, int out, int kernel, int stride, int pad, int dilation)
 gboolean
 qf_plan_max_pool (QfEngine *e, const QfNode *n, GError **error)
 {
-  QfStep *s = plan_move (e, n, run_max_pool, "max_pool_u8", error);
+  QfStep *s = qf_plan_move (e, n, run_max_pool, "max_pool_u8", error);
   const QfWindow *w = &n->win;
   const QfTensor *x, *y;
 
@@ -230,7 +229,7 @@ run_global_avg (
 gboolean
 qf_plan_global_avg (QfEngine *e, const QfNode *n, GError **error)
 {
-  QfStep *s = plan_move (e, n, run_global_avg, "sum_u8_s32", error);
+  QfStep *s = qf_plan_move (e, n, run_global_avg, "sum_u8_s32", error);
   const QfTensor *x, *y;
   QfPlanCodes codes;
 
@@ -267,13 +266,13 @@ run_resize (const QfEngine *e, const QfStep *s, int row0, int row1, int worker)
 
   e->k->resize_nearest (x->data, x->w, x->c, qf_dtype_size (x->dtype),
       s->scale_h, s->scale_w, y, row0, row1);
-  finish (e, s, y, (gsize) (row1 - row0) * qf_tensor_row (t));
+  qf_step_finish (e, s, y, (gsize) (row1 - row0) * qf_tensor_row (t));
 }
 
 gboolean
 qf_plan_resize (QfEngine *e, const QfNode *n, GError **error)
 {
-  QfStep *s = plan_move (e, n, run_resize, "resize_nearest", error);
+  QfStep *s = qf_plan_move (e, n, run_resize, "resize_nearest", error);
   const QfTensor *x, *y;
 
   if (!s)
@@ -421,14 +420,14 @@ run_slice (const QfEngine *e, const QfStep *s, int row0, int row1, int worker)
     for (int ox = 0; s->axis == 1 && ox < t->w; ox++)
       memcpy (to + (gsize) ox * pixel, from + (gsize) ox * (gsize) x->c * size,
           pixel);
-    finish (e, s, to, qf_tensor_row (t));
+    qf_step_finish (e, s, to, qf_tensor_row (t));
   }
 }
 
 gboolean
 qf_plan_slice (QfEngine *e, const QfNode *n, GError **error)
 {
-  QfStep *s = plan_move (e, n, run_slice, "copy", error);
+  QfStep *s = qf_plan_move (e, n, run_slice, "copy", error);
   const QfTensor *x, *y;
 
   if (!s)
@@ -452,13 +451,13 @@ run_to_nchw (const QfEngine *e, const QfStep *s, int row0, int row1, int worker)
 
   e->k->transpose (
       x->data, x->h * x->w, x->c, qf_dtype_size (x->dtype), t->data, 0, x->c);
-  finish (e, s, t->data, qf_tensor_elements (t));
+  qf_step_finish (e, s, t->data, qf_tensor_elements (t));
 }
 
 gboolean
 qf_plan_flatten (QfEngine *e, const QfNode *n, GError **error)
 {
-  QfStep *s = plan_move (e, n, run_to_nchw, "transpose", error);
+  QfStep *s = qf_plan_move (e, n, run_to_nchw, "transpose", error);
 
   if (!s)
     return FALSE;

@@ -119,6 +119,7 @@ qf_step_free (gpointer step)
   g_free (s->mult);
   g_free (s->bias);
   g_free (s->bias_f);
+  g_free (s->select);
   g_free (s);
 }
 
@@ -342,6 +343,8 @@ plan_node (QfEngine *e, const QfNode *n, GError **error)
       return qf_plan_max_pool (e, n, error);
     case QF_OP_SLICE:
       return qf_plan_slice (e, n, error);
+    case QF_OP_GATHER:
+      return qf_plan_gather (e, n, error);
     case QF_OP_AVERAGE_POOL:
       return qf_plan_average_pool (e, n, error);
     case QF_OP_GLOBAL_AVG_POOL:

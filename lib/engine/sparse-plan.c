@@ -98,7 +98,7 @@ plan_pointwise (const QfEngine *e, const QfStep *s, QfSparseStep *ss)
   ss->kind = QF_SPARSE_PLACE;
   for (int i = 0; i < s->n_in; i++)
     if (!same_size (qf_step_in (e, s, i), y)) {
-      if (ss->as_is >= 0 || !(is_op (s, QF_OP_ADD) || is_op (s, QF_OP_MUL)))
+      if (ss->as_is >= 0 || !(is_op (s, QF_OP_ADD) || is_op (s, QF_OP_GATHER) || is_op (s, QF_OP_MUL)))
         ss->kind = QF_SPARSE_WHOLE;
       ss->as_is = i;
     }

@@ -15,6 +15,8 @@ typedef struct
   QfDag *dag;
   GHashTable *numbers; /**< name → number + 1 */
   GPtrArray *protos;   /**< of each node: const Onnx__NodeProto * */
+  GHashTable *dequantized; /**< name of a folded constant → the proto of the
+                              DequantizeLinear that made it */
   const QfBinding *bindings;
   int n_bindings;
   gboolean
@@ -24,7 +26,8 @@ typedef struct
   gint64 fold_work;        /**< operations that may still go into it */
 } QfDagReader;
 
-/** Reads the graph of any operators. NULL: @error is set. */
+/** Reads the graph of any operators. @graph NULL: it finds no islands, and all
+ * constants stay. NULL: @error is set. */
 QfDag *qf_dag_read (const Onnx__ModelProto *m, int opset,
     const QfBinding *bindings, int n_bindings, QfGraph **graph, GError **error);
 

@@ -13,8 +13,8 @@ value_free (gpointer p)
   g_free (v);
 }
 
-static void
-node_free (gpointer p)
+void
+qf_dag_node_free (gpointer p)
 {
   QfDagNode *n = p;
 
@@ -42,7 +42,7 @@ qf_dag_new (void)
   QfDag *dag = g_new0 (QfDag, 1);
 
   dag->values = g_ptr_array_new_with_free_func (value_free);
-  dag->nodes = g_ptr_array_new_with_free_func (node_free);
+  dag->nodes = g_ptr_array_new_with_free_func (qf_dag_node_free);
   dag->islands = g_ptr_array_new_with_free_func (island_free);
   dag->guards = g_array_new (FALSE, FALSE, sizeof (QfDagGuard));
   dag->inputs = g_array_new (FALSE, FALSE, sizeof (int));

@@ -86,6 +86,9 @@ qf_dag_guard_at (const QfDag *dag, int i)
 QfDag *qf_dag_new (void);
 void qf_dag_free (QfDag *dag);
 
+/** Frees a QfDagNode. */
+void qf_dag_node_free (gpointer node);
+
 /** Fills in a call of @node; @in and @out have room for its values. */
 void qf_dag_call (const QfDag *dag, const QfDagNode *node, QfCall *c,
     const QfArray **in, QfArray **out);

@@ -149,10 +149,19 @@ qf_dag_infer (QfDagReader *r, QfDagNode *node, GError **error)
 
       a->data = g_steal_pointer (&a->bound);
     }
-  if (is_open (&c) ? !assume (r, &c, &err)
-                   : can_fold (r, &c) && !fold (&c, &err))
-    return qf_node_error (
-        error, err->code, node->name, node->op->name, "%s", err->message);
+  if (is_open (&c)) {
+    if (!assume (r, &c, &err))
+      return qf_node_error (
+          error, err->code, node->name, node->op->name, "%s", err->message);
+  } else if (can_fold (r, &c)) {
+    if (!fold (&c, &err))
+      return qf_node_error (
+          error, err->code, node->name, node->op->name, "%s", err->message);
+    if (strcmp (node->op->name, "DequantizeLinear") == 0)
+      g_hash_table_insert (r->dequantized,
+          qf_dag_value (r->dag, node->out[0])->name,
+          g_ptr_array_index (r->protos, r->protos->len - 1));
+  }
   for (int i = 0; i < node->n_out; i++)
     if (node->out[i] >= 0)
       qf_dag_value (r->dag, node->out[i])->made = TRUE;

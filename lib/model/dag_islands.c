@@ -141,6 +141,16 @@ enter (Search *s, Stage *st, int v)
   return qf_check_input (&r->check, i, NULL);
 }
 
+/* Weights that were dequantized: the planner wants to see their codes. */
+static void
+enter_weights (Search *s, Stage *st, const char *name)
+{
+  const Onnx__NodeProto *p = g_hash_table_lookup (s->r->dequantized, name);
+
+  if (p && !g_hash_table_contains (st->reader.values, name))
+    qf_onnx_read_node (&st->reader, p, NULL); /* else they are numbers */
+}
+
 /* Lets the planner's reader read node @i of the dag. */
 static gboolean
 try_node (Search *s, Stage *st, int i)
@@ -159,6 +169,7 @@ try_node (Search *s, Stage *st, int i)
       return FALSE;
     names[k] =
         n->in[k] < 0 ? (char *) "" : qf_dag_value (s->r->dag, n->in[k])->name;
+    enter_weights (s, st, names[k]);
   }
   p.n_input = (gsize) n->n_in;
   p.input = names;

@@ -303,7 +303,10 @@ file_elements (const Onnx__GraphProto *g)
   for (gsize i = 0; i < g->n_initializer; i++) {
     const Onnx__TensorProto *t = g->initializer[i];
 
-    sum += (gint64) (t->raw_data.len / 4 + t->n_float_data);
+    gboolean bytes =
+        t->data_type == QF_ONNX_INT8 || t->data_type == QF_ONNX_UINT8;
+
+    sum += (gint64) (t->raw_data.len / (bytes ? 1 : 4) + t->n_float_data);
   }
   return sum;
 }
@@ -351,13 +354,15 @@ read_once (int opset, QfDagReader *r, QfGraph **graph, GError **error)
   r->numbers = g_hash_table_new (g_str_hash, g_str_equal);
   r->protos = g_ptr_array_new ();
   r->guards = g_array_new (FALSE, FALSE, sizeof (int));
+  r->dequantized = g_hash_table_new (g_str_hash, g_str_equal);
   ok = read_graph (r, &r->flat->graph, error);
-  if (ok)
+  if (ok && graph)
     *graph = qf_dag_find_islands (r);
   qf_onnx_reader_clear (&file);
   g_hash_table_unref (r->numbers);
   g_ptr_array_unref (r->protos);
   g_array_unref (r->guards);
+  g_hash_table_unref (r->dequantized);
   return ok ? g_steal_pointer (&dag) : NULL;
 }
 
@@ -372,7 +377,8 @@ qf_dag_read (const Onnx__ModelProto *m, int opset, const QfBinding *bindings,
   QfOnnxFlat *flat = qf_onnx_flatten (m->graph, error);
   QfDag *dag;
 
-  *graph = NULL;
+  if (graph)
+    *graph = NULL;
   if (!flat)
     return NULL;
   r.flat = flat;

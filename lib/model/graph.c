@@ -23,6 +23,7 @@ qf_node_free (gpointer p)
 
   g_free (n->name);
   g_free (n->in);
+  g_free (n->select);
   g_free (n);
 }
 
@@ -70,6 +71,7 @@ node_copy (const QfNode *n)
 
   c->name = g_strdup (n->name);
   c->in = g_memdup2 (n->in, (gsize) n->n_in * sizeof (int));
+  c->select = g_memdup2 (n->select, (gsize) n->n_select * sizeof (int));
   return c;
 }
 
@@ -179,6 +181,7 @@ qf_op_name (QfOp op)
     [QF_OP_MUL] = "Mul",
     [QF_OP_CONCAT] = "Concat",
     [QF_OP_SLICE] = "Slice",
+    [QF_OP_GATHER] = "Gather",
     [QF_OP_MAX_POOL] = "MaxPool",
     [QF_OP_AVERAGE_POOL] = "AveragePool",
     [QF_OP_GLOBAL_AVG_POOL] = "GlobalAveragePool",

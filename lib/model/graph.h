@@ -33,6 +33,7 @@ typedef enum
   QF_OP_MUL, /* Add and Mul: two of one shape, or one [1, C, 1, 1] */
   QF_OP_CONCAT,       /* `axis` */
   QF_OP_SLICE,        /* `axis`, `begin`, `end`; Split is several of them */
+  QF_OP_GATHER, /* `select`: channels, as shuffles put them in order */
   QF_OP_MAX_POOL,     /* `win` */
   QF_OP_AVERAGE_POOL, /* `win`, `include_pad` */
   QF_OP_GLOBAL_AVG_POOL,
@@ -91,6 +92,7 @@ typedef struct
   QfWindow win;         /* Conv, MaxPool, AveragePool */
   int axis;             /* Concat, Slice, Flatten, DequantizeLinear */
   int begin, end;       /* Slice: elements begin … end − 1 along the axis */
+  int *select, n_select; /* Gather: channels of the input; owned */
   gboolean include_pad; /* AveragePool: padding counts as zeros */
   float alpha;          /* LeakyRelu */
   float epsilon;        /* BatchNormalization */
@@ -194,8 +196,8 @@ gboolean qf_graph_validate (QfGraph *g, GError **error);
  * and the bias, if any, int32 at scale s_x·s_w. 255·Σ|w| + |bias| < 2^31.
  * - QF_OP_ADD, QF_OP_MUL, QF_OP_AVERAGE_POOL, QF_OP_GLOBAL_AVG_POOL: all
  * float32 or all uint8.
- * - QF_OP_CONCAT, QF_OP_SLICE, QF_OP_MAX_POOL, QF_OP_RESIZE_NEAREST,
- * QF_OP_FLATTEN: all
+ * - QF_OP_CONCAT, QF_OP_SLICE, QF_OP_GATHER, QF_OP_MAX_POOL,
+ * QF_OP_RESIZE_NEAREST, QF_OP_FLATTEN: all
  *   float32, or all uint8 with one scale and zero.
  * - Functions (qf_op_is_function()): float32, or uint8 to uint8 by a
  * table (Clip with open bounds: from one scale to another).

@@ -45,6 +45,9 @@ QfModel *qf_onnx_read (GBytes *bytes, GError **error);
 /** this any operators. */
 QfModel *qf_onnx_read_any (GBytes *bytes, const QfBinding *bindings,
     int n_bindings, GError **error);
+
+/** and this the same without islands, with all constants in the dag. */
+QfDag *qf_onnx_read_dag (GBytes *bytes, GError **error);
 GBytes *qf_onnx_write (const QfModel *model, GError **error);
 
 /* validate.c: judges a graph step by step, so that a reader knows the shapes of

@@ -174,6 +174,9 @@ int qf_onnx_add_constant (QfOnnxReader *r, const char *stem, const char *suffix,
 /** The file of at most 1 GiB; NULL: @error is set. */
 GBytes *qf_onnx_pack (const Onnx__ModelProto *m, GError **error);
 
+/** The first version of the file format that came with @opset. */
+int qf_onnx_ir_version (int opset);
+
 /* ---- onnx_attributes.c -------------------------------------------------- */
 
 /** Sets @error, without the node's name, and is FALSE. */
@@ -214,6 +217,10 @@ gboolean qf_onnx_read_gemm (
 /* ---- onnx_slice.c ------------------------------------------------------- */
 
 gboolean qf_onnx_read_slice (
+    QfOnnxReader *r, const Onnx__NodeProto *node, QfNode **out, GError **error);
+
+/** Of channels only, by a constant list. */
+gboolean qf_onnx_read_gather (
     QfOnnxReader *r, const Onnx__NodeProto *node, QfNode **out, GError **error);
 
 /** Adds one QF_OP_SLICE for each output, and checks them. */

@@ -506,6 +506,7 @@ static const struct
   { "Mul", read_mul },
   { "Concat", read_concat },
   { "Slice", qf_onnx_read_slice },
+  { "Gather", qf_onnx_read_gather },
   { "MaxPool", read_max_pool },
   { "AveragePool", read_average_pool },
   { "GlobalAveragePool", read_average },

@@ -546,6 +546,25 @@ read_model (const Onnx__ModelProto *m, gboolean any, const QfBinding *bindings,
   return read_metadata (model, m, error) ? g_steal_pointer (&model) : NULL;
 }
 
+QfDag *
+qf_onnx_read_dag (GBytes *bytes, GError **error)
+{
+  ProtobufCAllocator allocator;
+  QfOnnxBudget budget;
+  Onnx__ModelProto *m = qf_onnx_unpack (bytes, &budget, &allocator, error);
+  QfDag *dag = NULL;
+  int opset = 0;
+
+  if (!m)
+    return NULL;
+  if (!m->graph)
+    bad_file (error, "is no ONNX model: it has no graph");
+  else if (read_opset (m, &opset, error))
+    dag = qf_dag_read (m, opset, NULL, 0, NULL, error);
+  onnx__model_proto__free_unpacked (m, &allocator);
+  return dag;
+}
+
 Onnx__ModelProto *
 qf_onnx_unpack (GBytes *bytes, QfOnnxBudget *budget,
     ProtobufCAllocator *allocator, GError **error)

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#define MAX_CHANNELS 65536 /* of a Gather */
+
 /* At most @max whole numbers from attribute @name (a list) or from constant
  * input @i, whichever is there; returns how many, 0: absent, −1: error. */
 static int
@@ -22,8 +24,8 @@ get_numbers (const QfOnnxReader *r, const Onnx__NodeProto *node,
   if (!a && !input)
     return 0;
   if (a || !qf_onnx_is_constant (r, input)) {
-    g_set_error (error, QF_ERROR, QF_ERROR_UNSUPPORTED, "'%s' is no constant of at most %d numbers",
-        a ? name : input, max);
+    g_set_error (error, QF_ERROR, QF_ERROR_UNSUPPORTED,
+        "'%s' is no constant of at most %d numbers", a ? name : input, max);
     return -1;
   }
   if (!qf_onnx_constant (r, input, &k, error))
@@ -34,8 +36,8 @@ get_numbers (const QfOnnxReader *r, const Onnx__NodeProto *node,
       x[j] = k.dtype == QF_I64 ? ((const gint64 *) k.data)[j]
                                : ((const gint32 *) k.data)[j];
   } else {
-    g_set_error (error, QF_ERROR, QF_ERROR_UNSUPPORTED, "'%s' is not at most %d whole numbers", input,
-        max);
+    g_set_error (error, QF_ERROR, QF_ERROR_UNSUPPORTED,
+        "'%s' is not at most %d whole numbers", input, max);
   }
   g_free (k.data);
   return n;
@@ -62,12 +64,12 @@ qf_onnx_read_slice (
     return FALSE;
   if ((count[0] = get_numbers (
            r, node, "starts", 1, begin, QF_MAX_RANK, error)) < 0 ||
-      (count[1] = get_numbers (
-           r, node, "ends", 2, end, QF_MAX_RANK, error)) < 0 ||
-      (count[2] = get_numbers (
-           r, node, "axes", 3, axes, QF_MAX_RANK, error)) < 0 ||
-      (count[3] = get_numbers (
-           r, node, "steps", 4, steps, QF_MAX_RANK, error)) < 0)
+      (count[1] = get_numbers (r, node, "ends", 2, end, QF_MAX_RANK, error)) <
+          0 ||
+      (count[2] = get_numbers (r, node, "axes", 3, axes, QF_MAX_RANK, error)) <
+          0 ||
+      (count[3] =
+              get_numbers (r, node, "steps", 4, steps, QF_MAX_RANK, error)) < 0)
     return FALSE;
   if (count[0] < 1 || count[1] != count[0] || count[0] > x->rank ||
       (count[2] && count[2] != count[0]) || (count[3] && count[3] != count[0]))
@@ -82,7 +84,8 @@ qf_onnx_read_slice (
     a = position (begin[i], x->dims[axis]);
     b = position (end[i], x->dims[axis]);
     if (count[3] && steps[i] != 1)
-      return FAIL (QF_ERROR_UNSUPPORTED, "steps other than 1 are not supported");
+      return FAIL (
+          QF_ERROR_UNSUPPORTED, "steps other than 1 are not supported");
     if ((a == 0 && b == x->dims[axis] && (real || i < count[0] - 1)))
       continue;
     if (real++)
@@ -92,6 +95,35 @@ qf_onnx_read_slice (
     n->begin = a;
     n->end = b;
   }
+  return TRUE;
+}
+
+gboolean
+qf_onnx_read_gather (
+    QfOnnxReader *r, const Onnx__NodeProto *node, QfNode **out, GError **error)
+{
+  QfNode *n = *out = qf_onnx_add_node (r, node, QF_OP_GATHER, 1, error);
+  const QfValue *x = n ? qf_graph_value (r->graph, n->in[0]) : NULL;
+  const char *list = qf_onnx_input_name (node, 1);
+  g_autofree gint64 *select = NULL;
+  int axis = 0, count;
+
+  if (!n || !qf_onnx_get_int (node, "axis", &axis, error))
+    return FALSE;
+  if (x->rank != 4 || axis != 1 || !list || !qf_onnx_is_constant (r, list))
+    return FAIL (QF_ERROR_UNSUPPORTED,
+        "only a constant list of the channels of a picture is supported");
+  select = g_new (gint64, MAX_CHANNELS);
+  count = get_numbers (r, node, "", 1, select, MAX_CHANNELS, error);
+  if (count < 0)
+    return FALSE;
+  if (count == 0)
+    return FAIL (QF_ERROR_UNSUPPORTED, "it takes no channels");
+  n->n_select = count;
+  n->select = g_new (int, count);
+  for (int i = 0; i < count; i++) /* judged later */
+    n->select[i] = (int) CLAMP (
+        select[i] < 0 ? select[i] + x->dims[1] : select[i], -1, QF_MAX_DIM);
   return TRUE;
 }
 
@@ -144,8 +176,7 @@ qf_onnx_read_split (
 
     if (!node->output[i][0])
       continue;
-    n = qf_graph_add_node (
-        r->graph, QF_OP_SLICE, node->output[i], 1, &value);
+    n = qf_graph_add_node (r->graph, QF_OP_SLICE, node->output[i], 1, &value);
     n->axis = axis;
     n->begin = at;
     n->end = at + (int) sizes[i];

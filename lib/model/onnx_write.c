@@ -225,6 +225,20 @@ write_slice (Writer *w, Onnx__NodeProto *node, const QfNode *n)
 }
 
 static void
+write_gather (Writer *w, Onnx__NodeProto *node, const QfNode *n)
+{
+  gint64 dims[1] = { n->n_select }, *select = KEEP_NEW (w, gint64, n->n_select);
+  char *name = unique_name (w, node->output[0], "_channels");
+
+  for (int i = 0; i < n->n_select; i++)
+    select[i] = n->select[i];
+  add_initializer (w, name, QF_I64, 1, dims, select, (gsize) n->n_select);
+  node->n_input = 2;
+  node->input[1] = name;
+  add_int (w, node, "axis", 1);
+}
+
+static void
 write_resize (Writer *w, Onnx__NodeProto *node, const QfNode *n)
 {
   float scales[4] = { 1, 1, (float) n->scale_h, (float) n->scale_w };
@@ -251,6 +265,9 @@ write_attributes (Writer *w, Onnx__NodeProto *node, const QfNode *n)
       break;
     case QF_OP_SLICE:
       write_slice (w, node, n);
+      break;
+    case QF_OP_GATHER:
+      write_gather (w, node, n);
       break;
     case QF_OP_LEAKY_RELU:
       add_float (w, node, "alpha", n->alpha);
@@ -437,9 +454,8 @@ lowest_opset (const QfGraph *g)
   return opset;
 }
 
-/* The first version of the file format that came with @opset. */
-static int
-ir_version (int opset)
+int
+qf_onnx_ir_version (int opset)
 {
   return opset >= 21 ? 10 : opset >= 19 ? 9 : opset >= 15 ? 8 : QF_ONNX_IR;
 }
@@ -506,7 +522,7 @@ qf_onnx_write (const QfModel *model, GError **error)
   w.nodes = g_ptr_array_new ();
   w.names = g_hash_table_new (g_str_hash, g_str_equal);
   m.has_ir_version = TRUE;
-  m.ir_version = ir_version (lowest_opset (model->graph));
+  m.ir_version = qf_onnx_ir_version (lowest_opset (model->graph));
   m.producer_name = (char *) "qfuse";
   opset.domain = (char *) "";
   opset.has_version = TRUE;

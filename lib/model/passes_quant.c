@@ -5,13 +5,14 @@
 #include <math.h>
 #include <string.h>
 
-/* MaxPool, Resize, Flatten, Slice and Concat move codes as they move numbers:
+/* MaxPool, Resize, Flatten, Slice, Gather and Concat move codes as they move numbers:
  * dequantizing is a growing function, and quantizing never decreases. */
 static gboolean
 moves_codes (const QfNode *n)
 {
   return n->op == QF_OP_MAX_POOL || n->op == QF_OP_RESIZE_NEAREST ||
-      n->op == QF_OP_FLATTEN || n->op == QF_OP_CONCAT || n->op == QF_OP_SLICE;
+      n->op == QF_OP_FLATTEN || n->op == QF_OP_CONCAT || n->op == QF_OP_SLICE ||
+      n->op == QF_OP_GATHER;
 }
 
 static gboolean

@@ -286,6 +286,23 @@ check_slice (QfCheck *c, QfNode *n, GError **error)
 }
 
 static gboolean
+check_gather (QfCheck *c, QfNode *n, GError **error)
+{
+  const QfValue *x = computed (c, n, 0, 4, TRUE, error);
+  gint64 dims[4];
+
+  if (!x)
+    return FALSE;
+  for (int i = 0; i < n->n_select; i++)
+    if (n->select[i] < 0 || n->select[i] >= x->dims[1])
+      return BAD (n, "it takes channel %d of %" G_GINT64_FORMAT, n->select[i],
+          x->dims[1]);
+  memcpy (dims, x->dims, sizeof dims);
+  dims[1] = n->n_select;
+  return set_shape (c, n, x->dtype, 4, dims, error);
+}
+
+static gboolean
 check_concat (QfCheck *c, QfNode *n, GError **error)
 {
   const QfValue *first = computed (c, n, 0, 0, TRUE, error);
@@ -448,6 +465,7 @@ static const OpRule rules[QF_N_OPS] = {
   [QF_OP_ADD] = { 2, 2, check_two },
   [QF_OP_MUL] = { 2, 2, check_two },
   [QF_OP_SLICE] = { 1, 1, check_slice },
+  [QF_OP_GATHER] = { 1, 1, check_gather },
   [QF_OP_AVERAGE_POOL] = { 1, 1, check_spatial },
   [QF_OP_CONCAT] = { 1, G_MAXINT, check_concat },
   [QF_OP_MAX_POOL] = { 1, 1, check_spatial },
