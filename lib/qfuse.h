@@ -8,6 +8,7 @@
 #include "engine/engine.h"
 #include "model/array_file.h"
 #include "model/model.h"
+#include "model/quantize.h"
 #include "model/tensor.h"
 #include "train/trainer.h"
 #include "vision/annotations.h"

@@ -16,6 +16,7 @@ static const struct
   { "train", "teach a network on tagged videos", cmd_train },
   { "eval", "measure a network against tagged videos", cmd_eval },
   { "import", "make a detector that others trained one of ours", cmd_import },
+  { "quantize", "make the int8 form of a float network", cmd_quantize },
   { "run", "run a network on NumPy or ONNX arrays", cmd_run },
   { "info", "show what a model file holds", cmd_info },
   { "bench", "measure how fast a network runs", cmd_bench },

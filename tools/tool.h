@@ -21,6 +21,7 @@ int cmd_eval (int argc, char **argv);
 int cmd_import (int argc, char **argv);
 int cmd_info (int argc, char **argv);
 int cmd_new (int argc, char **argv);
+int cmd_quantize (int argc, char **argv);
 int cmd_run (int argc, char **argv);
 int cmd_train (int argc, char **argv);
 

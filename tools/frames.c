@@ -1,0 +1,147 @@
+/* qfuse: pictures of a clip as a network sees them.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "frames.h"
+
+#include <string.h>
+
+#include "clips.h"
+#include "gstqfplanes.h"
+#include "pipeline.h"
+
+/* Of a clip whose length is not known every stride-th picture is held; where
+ * they become twice as many as wanted, every second goes and the stride
+ * doubles. */
+typedef struct
+{
+  GstElement *pipeline;
+  GstQfWant want;
+  GstQfPlaner *planer;
+  GstVideoInfo info;
+  guint8 *planes;
+  GPtrArray *held;
+  int max, stride, count;
+} Reader;
+
+static void
+hold (Reader *r)
+{
+  if (r->count++ % r->stride != 0)
+    return;
+  g_ptr_array_add (r->held, g_memdup2 (r->planes, gst_qf_want_size (&r->want)));
+  if ((int) r->held->len < 2 * r->max)
+    return;
+  for (guint i = 1; i < r->held->len / 2; i++) {
+    g_free (g_ptr_array_index (r->held, i));
+    g_ptr_array_index (r->held, i) = g_ptr_array_index (r->held, 2 * i);
+    g_ptr_array_index (r->held, 2 * i) = NULL;
+  }
+  for (guint i = r->held->len / 2; i < r->held->len; i++)
+    g_clear_pointer (&g_ptr_array_index (r->held, i), g_free);
+  g_ptr_array_set_size (r->held, (int) r->held->len / 2);
+  r->stride *= 2;
+}
+
+static GstPadProbeReturn
+on_data (GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+  Reader *r = data;
+  GstVideoFrame frame;
+  GstBuffer *buffer;
+
+  if (info->type & GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM) {
+    GstEvent *event = GST_PAD_PROBE_INFO_EVENT (info);
+    GstCaps *caps;
+
+    gst_qf_planer_event (r->planer, event);
+    if (GST_EVENT_TYPE (event) == GST_EVENT_CAPS) {
+      gst_event_parse_caps (event, &caps);
+      if (gst_video_info_from_caps (&r->info, caps))
+        gst_qf_planer_set_info (r->planer, &r->info);
+    }
+    return GST_PAD_PROBE_OK;
+  }
+  buffer = GST_PAD_PROBE_INFO_BUFFER (info);
+  if (!gst_video_frame_map (&frame, &r->info, buffer, GST_MAP_READ)) {
+    pipeline_fail (r->pipeline, "a frame cannot be read");
+    return GST_PAD_PROBE_DROP;
+  }
+  gst_qf_planer_push (r->planer, &frame, GST_BUFFER_PTS (buffer), r->planes);
+  gst_video_frame_unmap (&frame);
+  hold (r);
+  return GST_PAD_PROBE_OK;
+}
+
+static gboolean
+play (Reader *r, const char *path, GError **error)
+{
+  Clip clip = { (char *) path, NULL, (char *) "clip" };
+  ClipOptions none = { 0 };
+  PipelineWatch watch = { "reading", NULL, NULL, NULL };
+  GstElement *source = clip_source (&clip, &none, NULL, error);
+  GstElement *filter, *sink;
+  g_autoptr (GstCaps) caps =
+      gst_caps_from_string (GST_VIDEO_CAPS_MAKE (GST_QF_FORMATS));
+  GstPad *pad;
+  gboolean done;
+
+  if (!source)
+    return FALSE;
+  r->pipeline = gst_pipeline_new ("frames");
+  filter = gst_element_factory_make ("capsfilter", NULL);
+  sink = gst_element_factory_make ("fakesink", NULL);
+  g_object_set (filter, "caps", caps, NULL);
+  g_object_set (sink, "sync", FALSE, NULL);
+  gst_bin_add_many (GST_BIN (r->pipeline), source, filter, sink, NULL);
+  gst_element_link_many (source, filter, sink, NULL);
+  pad = gst_element_get_static_pad (sink, "sink");
+  gst_pad_add_probe (pad,
+      GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, on_data,
+      r, NULL);
+  gst_object_unref (pad);
+  done = pipeline_run (r->pipeline, &watch, error);
+  gst_object_unref (r->pipeline);
+  return done;
+}
+
+gboolean
+frames_read (const QfModel *model, const char *path, int max, GPtrArray *frames,
+    GError **error)
+{
+  Reader r = { .max = max, .stride = 1 };
+  gboolean done;
+  int n;
+
+  if (!gst_qf_want_from_model (&r.want, model, error))
+    return FALSE;
+  r.planes = g_malloc (gst_qf_want_size (&r.want));
+  r.planer = gst_qf_planer_new (&r.want);
+  r.held = g_ptr_array_new_with_free_func (g_free);
+  done = play (&r, path, error);
+  n = (int) r.held->len;
+  if (done && n == 0) {
+    g_set_error (error, QF_ERROR, QF_ERROR_FILE, "%s: holds no picture", path);
+    done = FALSE;
+  }
+  for (int i = 0; done && i < MIN (n, max); i++) {
+    int at = n <= max ? i : (int) ((gint64) i * n / max);
+
+    g_ptr_array_add (frames, g_steal_pointer (&g_ptr_array_index (r.held, at)));
+  }
+  g_ptr_array_unref (r.held);
+  gst_qf_planer_free (r.planer);
+  g_free (r.planes);
+  return done;
+}
+
+void
+frames_give (const QfEngine *engine, const guint8 *planes)
+{
+  const QfTensor *in = qf_engine_input (engine, 0);
+  gsize n = (gsize) in->c * (gsize) in->h * (gsize) in->w;
+
+  if (in->dtype == QF_F32)
+    for (gsize i = 0; i < n; i++)
+      ((float *) in->data)[i] = planes[i];
+  else
+    memcpy (in->data, planes, n);
+}
