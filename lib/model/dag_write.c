@@ -120,6 +120,8 @@ write_info (Writer *w, const QfDagValue *v)
   type->tensor_type = tensor;
   tensor->has_elem_type = TRUE;
   tensor->elem_type = qf_onnx_data_type (v->a.dtype);
+  if (v->a.open) /* its size is not known before a run */
+    return info;
   tensor->shape = shape;
   shape->dim = KEEP_NEW (w, Onnx__TensorShapeProto__Dimension *, v->a.rank);
   for (int k = 0; k < v->a.rank; k++) {

@@ -59,7 +59,8 @@ run_move (const QfDag *dag, const QfDagNode *n, gint32 *from, int value)
 static gboolean
 is_picture (const QfArray *a)
 {
-  return a->dtype == QF_F32 && a->rank == 4 && a->dims[0] == 1 && !a->data;
+  return a->dtype == QF_F32 && a->rank == 4 && a->dims[0] == 1 && !a->data &&
+      !a->open;
 }
 
 /* The channels of @source that @moved, of @a's shape, consists of; NULL where

@@ -19,7 +19,7 @@ is_activation (const QfDag *dag, int value)
 {
   const QfArray *a = value < 0 ? NULL : array_of (dag, value);
 
-  return a && a->dtype == QF_F32 && !a->data &&
+  return a && a->dtype == QF_F32 && !a->data && !a->open &&
       (a->rank == 4 || a->rank == 2) && a->dims[0] == 1;
 }
 
