@@ -1,7 +1,7 @@
 /* libqfuse: changing and writing graphs of any operators, for lib/model only.
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * For graphs without islands, as qf_onnx_read_dag() gives them. */
+ * For graphs without islands and guards, as qf_onnx_read_dag() gives them. */
 #pragma once
 
 #include "model/dag.h"

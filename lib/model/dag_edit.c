@@ -71,7 +71,7 @@ qf_dag_add_node (QfDagEdit *e, const char *op, int n_in, const int *in, int out)
   n->n_out = 1;
   n->out = g_new (int, 2);
   n->out[0] = out;
-  n->island = -1;
+  n->island = n->guard = -1;
   g_ptr_array_add (e->dag->nodes, n);
   return n;
 }

@@ -232,6 +232,11 @@ qf_quantize_prepare (QfDagEdit *e, GError **error)
   for (guint i = 0; i < e->dag->nodes->len; i++) {
     const QfDagNode *n = qf_dag_node (e->dag, (int) i);
 
+    if (n->guard >= 0)
+      return FAIL (QF_ERROR_UNSUPPORTED,
+          "node '%s' stands in a branch of an If that a run decides; such a "
+          "network cannot be quantized",
+          n->name);
     if (qf_dag_is (n, "QuantizeLinear") || qf_dag_is (n, "QLinearConv") ||
         qf_dag_is (n, "ConvInteger"))
       return FAIL (QF_ERROR_UNSUPPORTED,
