@@ -108,7 +108,7 @@ on_data (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 static gboolean
 play (Bench *b, const char *path, GError **error)
 {
-  Clip clip = { (char *) path, NULL, (char *) "clip" };
+  Clip clip = { .video = (char *) path, .action = (char *) "clip" };
   ClipOptions none = { 0 };
   PipelineWatch watch = { "measuring", NULL, NULL, NULL };
   GstElement *source = clip_source (&clip, &none, NULL, error);
