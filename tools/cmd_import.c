@@ -83,6 +83,7 @@ static const Habit habits[] = {
   { "yolov8", "R,G,B", "0", "255", "letterbox", 0.4, 0.6, TRUE },
   { "nanodet", "B,G,R", "103.53,116.28,123.675", "57.375,57.12,58.395",
       "letterbox", 0.4, 0.6, TRUE },
+  { "boxes", "R,G,B", "0", "255", "letterbox", 0.5, 1, FALSE },
   { NULL, "R,G,B", "0", "1", "letterbox", 0.5, 0.45, FALSE },
 };
 

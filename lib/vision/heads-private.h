@@ -35,6 +35,6 @@ typedef struct
 
 extern const QfHead qf_head_fcos, qf_head_classify, qf_head_yunet,
     qf_head_fastestdet, qf_head_yolox, qf_head_yolov5, qf_head_yolov8,
-    qf_head_nanodet, qf_head_ssd;
+    qf_head_nanodet, qf_head_boxes, qf_head_ssd;
 
 G_END_DECLS

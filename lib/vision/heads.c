@@ -15,7 +15,7 @@
 /* In the order in which a foreign network's outputs are tried. */
 static const QfHead *const heads[] = { &qf_head_fcos, &qf_head_classify,
   &qf_head_yunet, &qf_head_yolov8, &qf_head_yolov5, &qf_head_yolox,
-  &qf_head_nanodet, &qf_head_fastestdet, &qf_head_ssd };
+  &qf_head_nanodet, &qf_head_fastestdet, &qf_head_boxes, &qf_head_ssd };
 
 struct _QfDecoder
 {
@@ -59,16 +59,16 @@ output_shapes (const QfModel *model, int *n, GError **error)
     QfDType dtype;
     int rank;
     const char *name = qf_model_output (model, i, &dtype, &rank, all);
-    gboolean good = rank >= 2 && rank <= 4;
+    gboolean good = rank >= 1 && rank <= 4;
     int dims[4] = { 1, 1, 1, 1 };
 
     for (int j = 0; good && j < rank; j++) {
       good = all[j] >= 1 && all[j] <= QF_MAX_DIM;
-      dims[j] = (int) all[j];
+      dims[rank == 1 ? 1 : j] = (int) all[j];
     }
     if (!good) {
       g_set_error (error, QF_ERROR, QF_ERROR_UNSUPPORTED,
-          "output %s of the model has no known shape of 2 to 4 dimensions",
+          "output %s of the model has no known shape of 1 to 4 dimensions",
           name);
       return NULL;
     }

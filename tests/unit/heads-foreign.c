@@ -37,6 +37,17 @@ static const Net nets[] = {
       { "qfuse.head.boxes", "encoded", "qfuse.head.score", "softmax",
           "qfuse.head.priors", "8 20x10; 32 30x40 60x30" },
       FALSE },
+  { "boxes", NULL, 64, 96, { "boxes 50 4", "scores 50", "labels 50" }, { NULL },
+      TRUE },
+  { "boxes", NULL, 64, 96,
+      { "num_detections", "detection_boxes 50 4", "detection_scores 50",
+          "detection_classes 50" },
+      { NULL }, TRUE },
+  { "boxes", NULL, 64, 96, { "o 50 6" }, { NULL }, TRUE },
+  { "boxes", NULL, 64, 96, { "o 1 50 7" },
+      { "qfuse.head.columns", "image,label,score,cx,cy,w,h" }, TRUE },
+  { "boxes", NULL, 64, 96, { "boxes 50 4", "scores 3 50", "selected 9 3" },
+      { NULL }, TRUE },
 };
 
 static QfModel *
@@ -223,6 +234,37 @@ encode_ssd (const Net *net, const QfTensor *t, const QfBox *b)
   }
 }
 
+/* Row 7; NMS's boxes are listed as (0, label, 7). */
+static void
+encode_boxes (const Net *net, const QfTensor *t, const QfBox *b)
+{
+  double x1 = b->x + b->w, y1 = b->y + b->h;
+  const double corners[6] = { b->x, b->y, x1, y1, b->score, b->label };
+  const double shares[4] = { b->y / net->h, b->x / net->w, y1 / net->h,
+    x1 / net->w };
+  const double listed[7] = { 0, b->label, b->score, b->x + b->w / 2,
+    b->y + b->h / 2, b->w, b->h };
+  gboolean tf = net->outputs[3] != NULL, one = !net->outputs[1];
+
+  if (one && net->metadata[0]) {
+    for (int j = 0; j < 7; j++)
+      put (t, 0, 7, j, listed[j]);
+    return;
+  }
+  for (int j = 0; j < (one ? 6 : 4); j++)
+    put (&t[tf], 7, j, 0, tf ? shares[j] : corners[j]);
+  if (tf)
+    put (t, 0, 0, 0, 8); /* rows count */
+  if (!one && strstr (net->outputs[2], "selected")) {
+    put (&t[1], b->label, 7, 0, b->score);
+    put (&t[2], 4, 1, 0, b->label);
+    put (&t[2], 4, 2, 0, 7);
+  } else if (!one) {
+    put (&t[1 + tf], 7, 0, 0, b->score);
+    put (&t[2 + tf], 7, 0, 0, 1 + b->label);
+  }
+}
+
 /* What stands where nothing is: scores of 0, or logits that favour the
  * background. */
 static void
@@ -278,6 +320,8 @@ check_net (const Net *net, QfLayout layout, QfRng *rng)
     encode_nanodet (net, t, &b);
   else if (g_str_equal (net->head, "ssd"))
     encode_ssd (net, t, &b);
+  else if (g_str_equal (net->head, "boxes"))
+    encode_boxes (net, t, &b);
   else
     encode (net, model, t, &b);
   qf_decoder_run (d, t, n, b.score - 1e-3f, 0.5f, 0, &result);
@@ -370,6 +414,17 @@ test_misfits (void)
           { "qfuse.head.boxes", "encoded", "qfuse.head.priors", "8 9x9",
               "qfuse.head.variances", "0,1" } },
         "variances" },
+    { { "boxes", NULL, 64, 96, { "boxes 50 3", "scores 50" } }, "4 to 7" },
+    { { "boxes", NULL, 64, 96, { "boxes 50 4", "scores 49" } }, "4 to 7" },
+    { { "boxes", NULL, 64, 96, { "boxes 50 4", "labels 50" } }, "scores" },
+    { { "boxes", NULL, 64, 96, { "o 50 6" },
+          { "qfuse.head.columns", "x0,y0" } },
+        "x0,y0,x1,y1,score,label" },
+    { { "boxes", NULL, 64, 96, { "o 50 6" },
+          { "qfuse.head.columns", "x0,y0,x1,h,score,w" } },
+        "qfuse.head.columns" },
+    { { "boxes", NULL, 64, 96, { "o 50 6" }, { "qfuse.head.units", "inches" } },
+        "inches" },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
