@@ -119,12 +119,30 @@ QF_DENSE (scratch_size) (const QfConvShape *s)
       BEYOND;
 }
 
+/* Rows as one: 1x1 windows on what is there. */
+static QfConvShape
+flatten (const QfConvShape *s, int rows)
+{
+  QfConvShape f = *s;
+
+  f.in_w = f.out_w = rows * s->out_w;
+  f.in_h = f.out_h = 1;
+  return f;
+}
+
+static int
+is_flat (const QfConvShape *s, const Layout *l)
+{
+  return s->kernel_h == 1 && s->kernel_w == 1 && s->stride_h == 1 &&
+      s->stride_w == 1 && s->pad_top == 0 && s->out_w == s->in_w && !l->copy;
+}
+
 void
 QF_DENSE (grain) (const QfConvShape *s, int *rows, int *channels)
 {
   Layout l = layout (s);
 
-  *rows = l.rows < s->out_h ? l.rows : 1;
+  *rows = is_flat (s, &l) ? 1 : l.rows < s->out_h ? l.rows : 1;
   *channels = BLOCK;
 }
 
@@ -226,24 +244,6 @@ block (const Job *j, int oy, int end, int p, int n, int o)
     find_runs (j, oy, p);
     qf_tiles_run (&t, j->runs, n, vectors);
   }
-}
-
-/* Rows as one: 1x1 windows on what is there. */
-static QfConvShape
-flatten (const QfConvShape *s, int rows)
-{
-  QfConvShape f = *s;
-
-  f.in_w = f.out_w = rows * s->out_w;
-  f.in_h = f.out_h = 1;
-  return f;
-}
-
-static int
-is_flat (const QfConvShape *s, const Layout *l)
-{
-  return s->kernel_h == 1 && s->kernel_w == 1 && s->stride_h == 1 &&
-      s->stride_w == 1 && s->pad_top == 0 && s->out_w == s->in_w && !l->copy;
 }
 
 void
