@@ -9,6 +9,7 @@
 enum
 {
   MIN_MACS = 400 * 1000, /* of a task: 4 to 10 µs, what waking a thread costs */
+  LINE = 64,             /* bytes of a line of the cache */
   GROUPED =
       4 /* a multiply-add of a depthwise layer takes so many times longer */
 };
@@ -115,6 +116,14 @@ busiest (int size, int unit, int tasks, int threads)
   return (double) rounds * each * unit * threads / size;
 }
 
+/* Dividing @size channels into tasks of @each units repeats work on the input;
+ * and where tasks share lines of the output, these go from cache to cache. */
+static double
+channels_cost (int size, int unit, int each)
+{
+  return size % LINE || each * unit % LINE ? 1.5 : 1.15;
+}
+
 /* Rows or channels, and into how many tasks: so that no thread has much more
  * than its share, and else into many, for threads come late or are taken away
  * where other work runs on their processors. Not more than four a thread: each
@@ -135,8 +144,8 @@ divide (const QfEngine *e, QfStep *s)
     int units = (size + unit - 1) / unit;
 
     for (int t = threads; t <= MIN (most, units); t += threads) {
-      /* dividing channels repeats work on the input */
-      double share = busiest (size, unit, t, threads) * (c ? 1.05 : 1);
+      double share = busiest (size, unit, t, threads) *
+          (c ? channels_cost (size, unit, (units + t - 1) / t) : 1);
 
       if (share <= best * 1.01) {
         best = MIN (best, share);
