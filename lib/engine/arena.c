@@ -3,7 +3,10 @@
  *
  * Greedy by size (Pisarchyk, Lee: Efficient memory management for deep neural
  * net inference, 2020): the largest first, each into the smallest gap between
- * the buffers that live at the same time. */
+ * the buffers that live at the same time. Where that makes the arena no larger,
+ * each goes around the middle of one before it: layers are divided by rows, so
+ * what a thread writes it has mostly written before, and a line of the cache
+ * stays where it is. */
 #include "engine/engine-private.h"
 
 enum
@@ -50,12 +53,64 @@ find_gap (const GPtrArray *placed, const QfBuffer *b)
   return best == G_MAXSIZE ? end : best;
 }
 
+/* Of the first @n of @order, which are placed, those that live when @b does
+ * leave this place to it. */
+static gboolean
+is_free (const GPtrArray *order, guint n, const QfBuffer *b, gsize offset)
+{
+  for (guint i = 0; i < n; i++) {
+    const QfBuffer *p = g_ptr_array_index (order, i);
+
+    if (p->last >= b->first && p->first <= b->last &&
+        offset < p->offset + p->size && p->offset < offset + b->size)
+      return FALSE;
+  }
+  return TRUE;
+}
+
+/* For the @n-th of @order a place around the middle of a larger buffer: FALSE
+ * if there is none. */
+static gboolean
+find_middle (const GPtrArray *order, guint n, gsize *offset)
+{
+  const QfBuffer *b = g_ptr_array_index (order, n);
+
+  for (guint i = 0; i < n; i++) {
+    const QfBuffer *p = g_ptr_array_index (order, i);
+
+    *offset = p->offset + (p->size - b->size) / 2 / ALIGN * ALIGN;
+    if (is_free (order, n, b, *offset))
+      return TRUE;
+  }
+  return FALSE;
+}
+
+/* @order: larger ones first. Returns the arena's size. */
+static gsize
+place (const GPtrArray *order, gboolean middles)
+{
+  g_autoptr (GPtrArray) placed = g_ptr_array_new ();
+  gsize size = 0;
+
+  for (guint i = 0; i < order->len; i++) {
+    QfBuffer *b = g_ptr_array_index (order, i);
+    gsize offset;
+
+    b->offset = middles && find_middle (order, i, &offset)
+        ? offset
+        : find_gap (placed, b);
+    size = MAX (size, b->offset + b->size);
+    g_ptr_array_add (placed, b);
+    g_ptr_array_sort (placed, lower_first);
+  }
+  return size;
+}
+
 gsize
 qf_arena_place (GArray *buffers)
 {
   g_autoptr (GPtrArray) order = g_ptr_array_new ();
-  g_autoptr (GPtrArray) placed = g_ptr_array_new ();
-  gsize size = 0;
+  gsize least;
 
   for (guint i = 0; i < buffers->len; i++) {
     QfBuffer *b = &g_array_index (buffers, QfBuffer, i);
@@ -66,15 +121,8 @@ qf_arena_place (GArray *buffers)
     g_ptr_array_add (order, b);
   }
   g_ptr_array_sort (order, larger_first);
-  for (guint i = 0; i < order->len; i++) {
-    QfBuffer *b = g_ptr_array_index (order, i);
-
-    b->offset = find_gap (placed, b);
-    size = MAX (size, b->offset + b->size);
-    g_ptr_array_add (placed, b);
-    g_ptr_array_sort (placed, lower_first);
-  }
-  return size;
+  least = place (order, FALSE);
+  return place (order, TRUE) <= least ? least : place (order, FALSE);
 }
 
 gsize
