@@ -239,10 +239,10 @@ static void
 test_percentile_range (void)
 {
   for (int way = 0; way < 2; way++) {
-    float bound[3];
+    float bound[2];
 
-    for (int t = 0; t < 3; t++) {
-      g_autoptr (QfPool) pool = qf_pool_new (1 << t);
+    for (int t = 0; t < 2; t++) {
+      g_autoptr (QfPool) pool = qf_pool_new (1 + 2 * t);
       QfRng rng = { 5 };
       QfNet *net = test_net (2, TRUE, pool, &rng);
       QfBlob *y = qf_net_blob (net, qf_net_layer (net, 0)->out);
@@ -253,16 +253,16 @@ test_percentile_range (void)
       test_fill_input (net, 2, &rng);
       for (int i = 0; i < 70; i++)
         qf_net_forward (net, 2, TRUE);
-      y->bound *= way ? 4 : 0.25f;
+      y->bound *= way ? 1 : 0.25f;
       from = y->bound;
-      for (int i = 0; i < 1000; i++) {
+      for (int i = 0; i < 300; i++) {
         qf_net_forward (net, 2, TRUE);
         qf_net_backward (net, 2);
       }
       qf_net_forward (net, 2, TRUE);
       for (int i = 0; i < n; i++) { /* the first image is looked at */
         clipped += y->codes[i] == 255;
-        near += y->codes[i] > 240;
+        near += y->codes[i] > 235;
       }
       g_test_message ("bound %.3f, then %.3f: %d of %d clipped", (double) from,
           (double) y->bound, clipped, n);
