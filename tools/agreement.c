@@ -39,8 +39,7 @@ look (QfEngine *engine, QfDecoder *decoder, const QfModel *model,
   from = g_get_monotonic_time () - from;
   g_array_append_val (times, from);
   qf_decoder_run (decoder, qf_engine_outputs (engine, &n),
-      qf_engine_n_outputs (engine),
-      (float) qf_model_get_double (model, "qfuse.threshold", 0.5),
+      qf_engine_n_outputs (engine), f->threshold - (float) AGREEMENT_NEAR,
       (float) qf_model_get_double (model, "qfuse.iou", 0.5), 0, &result);
   g_ptr_array_add (f->boxes, result.boxes);
   g_array_append_val (f->actions, result.action);
@@ -60,6 +59,7 @@ findings_of (
   f = g_new0 (Findings, 1);
   f->boxes = g_ptr_array_new_with_free_func ((GDestroyNotify) g_array_unref);
   f->actions = g_array_new (FALSE, FALSE, sizeof (int));
+  f->threshold = (float) qf_model_get_double (model, "qfuse.threshold", 0.5);
   for (guint i = 0; i < frames->len; i++)
     look (engine, decoder, model, g_ptr_array_index (frames, i), f, times);
   g_array_sort (times, compare_times);
@@ -69,9 +69,11 @@ findings_of (
   return f;
 }
 
-/* The best box of @boxes that is not taken, or −1. */
+/* The best box of @boxes that is not taken and has at least this score, or −1.
+ */
 static int
-find_box (const GArray *boxes, const gboolean *taken, const QfBox *like)
+find_box (
+    const GArray *boxes, const gboolean *taken, const QfBox *like, float score)
 {
   float best = SAME_IOU;
   int at = -1;
@@ -80,7 +82,8 @@ find_box (const GArray *boxes, const gboolean *taken, const QfBox *like)
     const QfBox *b = &g_array_index (boxes, QfBox, i);
     float iou = qf_box_iou (b, like);
 
-    if (!taken[i] && b->label == like->label && iou >= best) {
+    if (!taken[i] && b->label == like->label && b->score >= score &&
+        iou >= best) {
       best = iou;
       at = (int) i;
     }
@@ -88,23 +91,41 @@ find_box (const GArray *boxes, const gboolean *taken, const QfBox *like)
   return at;
 }
 
-static void
-compare_picture (const GArray *a, const GArray *b, Agreement *sum)
+/* How many of the boxes of @a with at least @score are in @b with at least
+ * @other; *@n: of how many. */
+static int
+count_found (const GArray *a, const GArray *b, float score, float other, int *n)
 {
   g_autofree gboolean *taken = g_new0 (gboolean, b->len + 1);
   int found = 0;
 
+  *n = 0;
   for (guint i = 0; i < a->len; i++) {
-    int at = find_box (b, taken, &g_array_index (a, QfBox, i));
+    const QfBox *box = &g_array_index (a, QfBox, i);
+    int at = box->score >= score ? find_box (b, taken, box, other) : -1;
 
-    if (at >= 0) {
+    *n += box->score >= score;
+    found += at >= 0;
+    if (at >= 0)
       taken[at] = TRUE;
-      found++;
-    }
   }
-  sum->reference += (int) a->len;
-  sum->found += found;
-  sum->extra += (int) b->len - found;
+  return found;
+}
+
+static void
+compare_picture (
+    const Findings *f, const GArray *a, const GArray *b, Agreement *sum)
+{
+  float t = f->threshold, near = t - (float) AGREEMENT_NEAR;
+  int n_a, n_b;
+
+  sum->nearly_found += count_found (a, b, t, near, &n_a);
+  sum->nearly_extra -= count_found (b, a, t, near, &n_b);
+  sum->nearly_extra += n_b;
+  sum->reference += n_a;
+  n_a = count_found (a, b, t, t, &n_a);
+  sum->found += n_a;
+  sum->extra += n_b - n_a;
 }
 
 void
@@ -113,27 +134,23 @@ findings_compare (const Findings *a, const Findings *b, Agreement *sum)
   for (guint i = 0; i < a->boxes->len; i++) {
     int action = g_array_index (a->actions, int, i);
 
-    compare_picture (
-        g_ptr_array_index (a->boxes, i), g_ptr_array_index (b->boxes, i), sum);
+    compare_picture (a, g_ptr_array_index (a->boxes, i),
+        g_ptr_array_index (b->boxes, i), sum);
     if (action >= 0) {
       gboolean same = g_array_index (b->actions, int, i) == action;
 
       sum->reference++;
       sum->found += same;
+      sum->nearly_found += same;
       sum->extra += !same;
+      sum->nearly_extra += !same;
     }
   }
   sum->pictures += (int) a->boxes->len;
 }
 
 double
-agreement_found (const Agreement *a)
+agreement_share (const Agreement *a, int n, double none)
 {
-  return a->reference ? (double) a->found / a->reference : 1;
-}
-
-double
-agreement_extra (const Agreement *a)
-{
-  return a->reference ? (double) a->extra / a->reference : a->extra;
+  return a->reference ? (double) n / a->reference : none;
 }

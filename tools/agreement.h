@@ -9,7 +9,9 @@ G_BEGIN_DECLS
 /** What a network finds in pictures. */
 typedef struct
 {
-  GPtrArray *boxes; /**< GArray * of QfBox, of each picture */
+  GPtrArray *boxes; /**< GArray * of QfBox, of each picture, with those
+                       nearly */
+  float threshold;  /**< what makes others more than nearly */
   GArray *actions;  /**< int, of each picture; −1: none */
   double ms;        /**< of a run, the median */
 } Findings;
@@ -20,20 +22,25 @@ Findings *findings_of (
     QfModel *model, const GPtrArray *frames, int threads, GError **error);
 void findings_free (Findings *f);
 
+/** Boxes of the same class with IoU ≥ 0.5 are the same. Scores near the
+ * threshold fall on either side of it by less than a code's worth; so there are
+ * two counts, of boxes that both give, and of those that one gives and the
+ * other at least nearly: with a score AGREEMENT_NEAR below the threshold. */
 typedef struct
 {
   int pictures;
-  int reference; /**< boxes of the first; of a classifier pictures */
-  int found;     /**< of these: a box of the second, IoU ≥ 0.5, same class */
-  int extra;     /**< boxes of the second that belong to none of the first */
+  int reference;    /**< boxes of the first; of a classifier pictures */
+  int found, extra; /**< of these: boxes of the second; its other boxes */
+  int nearly_found, nearly_extra;
 } Agreement;
+
+#define AGREEMENT_NEAR 0.1
 
 /** Adds what @b has of @a to @sum. */
 void findings_compare (const Findings *a, const Findings *b, Agreement *sum);
 
-/** Shares of @a->reference, 1 and 0 where there is none. */
-double agreement_found (const Agreement *a);
-double agreement_extra (const Agreement *a);
+/** @n as a share of @a->reference; @none where that is 0. */
+double agreement_share (const Agreement *a, int n, double none);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Findings, findings_free)
 

@@ -239,6 +239,8 @@ print_object (const QfQuantizer *q, const Summary *s, const GArray *rows)
     tool_json_int (b, "float_detections", r->agreement.reference);
     tool_json_int (b, "found", r->agreement.found);
     tool_json_int (b, "new", r->agreement.extra);
+    tool_json_int (b, "nearly_found", r->agreement.nearly_found);
+    tool_json_int (b, "nearly_new", r->agreement.nearly_extra);
     tool_json_number (b, "float_ms", r->ms[0]);
     tool_json_number (b, "int8_ms", r->ms[1]);
     json_builder_end_object (b);
@@ -264,16 +266,19 @@ print_text (const QfQuantizer *q, const Summary *s, const GArray *rows)
       g_print ("  kept in float: %s\n", layer.name);
   }
   if (rows->len)
-    g_print ("  %-32s %8s %6s %14s %12s %8s %8s\n", "clip", "pictures", "float",
-        "int8 finds", "new", "float ms", "int8 ms");
+    g_print ("  %-32s %5s %16s %14s %16s %10s\n", "", "float", "int8 finds",
+        "new", "+ nearly", "ms");
   for (guint i = 0; i < rows->len; i++) {
     const Row *r = &g_array_index (rows, Row, i);
     const Agreement *a = &r->agreement;
     g_autofree char *name = g_path_get_basename (r->clip);
 
-    g_print ("  %-32s %8d %6d %6d %5.1f %% %4d %5.1f %% %8.2f %8.2f%s\n", name,
-        a->pictures, a->reference, a->found, 100 * agreement_found (a),
-        a->extra, 100 * agreement_extra (a), r->ms[0], r->ms[1],
+    g_print ("  %-32s %5d %6d = %5.1f %% %4d = %4.1f %% %6.1f, %4.1f %% %5.2f, "
+             "%4.2f%s\n",
+        name, a->reference, a->found, 100 * agreement_share (a, a->found, 1),
+        a->extra, 100 * agreement_share (a, a->extra, 0),
+        100 * agreement_share (a, a->nearly_found, 1),
+        100 * agreement_share (a, a->nearly_extra, 0), r->ms[0], r->ms[1],
         r->check ? "" : "  (calibrated on)");
   }
 }

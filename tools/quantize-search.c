@@ -127,8 +127,8 @@ try_model (QfQuantizer *q, const Findings *truth, const GPtrArray *frames,
   if (!got)
     return NULL;
   findings_compare (truth, got, &a);
-  *enough = agreement_found (&a) >= 1 - o->max_drop &&
-      agreement_extra (&a) <= o->max_drop;
+  *enough = agreement_share (&a, a.found, 1) >= 1 - o->max_drop &&
+      agreement_share (&a, a.extra, 0) <= o->max_drop;
   return g_steal_pointer (&model);
 }
 

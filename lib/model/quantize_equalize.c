@@ -7,7 +7,9 @@
 
 #include <math.h>
 
-#define LEAST (1.0 / 256) /* share of its tensor's range that a channel has */
+/* A channel is stretched at most so much: what hardly moves in the clips that
+ * are observed may move in others. */
+#define LEAST 0.25
 
 /* The one layer that reads what @l makes, and only that; or NULL. */
 static const QfQuantLayer *
