@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "model/onnx-private.h"
 
+#include <math.h>
 #include <string.h>
 
 gboolean
@@ -157,8 +158,8 @@ unpack (const Onnx__TensorProto *t, gint64 n, QfDType dtype, guint8 *out,
     GError **error)
 {
   for (gint64 i = 0; i < n; i++) {
-    gint32 byte = t->has_raw_data ? t->raw_data.data[i / 2]
-                                  : t->int32_data[i / 2];
+    gint32 byte =
+        t->has_raw_data ? t->raw_data.data[i / 2] : t->int32_data[i / 2];
     int code;
 
     if (byte < -128 || byte > 255)
@@ -188,11 +189,42 @@ read_head (const Onnx__TensorProto *t, QfOnnxConstant *out, GError **error)
   return TRUE;
 }
 
+/* Numbers of 64 bits are taken as float32: exporters write plain constants so.
+ */
+static gboolean
+read_double (const Onnx__TensorProto *t, QfOnnxConstant *out, GError **error)
+{
+  gint64 n = count_elements (t);
+  float *to;
+
+  if (n < 0)
+    return bad_tensor (t, "has dimensions that are not allowed", error);
+  if (!t->has_raw_data || t->raw_data.len != (gsize) n * 8)
+    return bad_tensor (
+        t, "does not have the length that its shape asks for", error);
+  *out = (QfOnnxConstant){ .dtype = QF_F32, .rank = (int) t->n_dims, .n = n };
+  for (int i = 0; i < out->rank; i++)
+    out->dims[i] = t->dims[i];
+  out->data = to = g_new0 (float, MAX (n, 1));
+  for (gint64 i = 0; i < n; i++) {
+    guint64 bits;
+    double v;
+
+    memcpy (&bits, t->raw_data.data + 8 * i, 8);
+    bits = GUINT64_FROM_LE (bits);
+    memcpy (&v, &bits, 8);
+    /* beyond float32's range C leaves it open */
+    to[i] = v > G_MAXFLOAT ? INFINITY : v < -G_MAXFLOAT ? -INFINITY : (float) v;
+  }
+  return TRUE;
+}
+
 gboolean
 qf_onnx_tensor_take (Onnx__TensorProto *t, QfOnnxConstant *out, GError **error)
 {
   if (!t->has_raw_data || t->raw_data.len == 0 ||
-      t->data_type == QF_ONNX_INT4 || t->data_type == QF_ONNX_UINT4)
+      t->data_type == QF_ONNX_DOUBLE || t->data_type == QF_ONNX_INT4 ||
+      t->data_type == QF_ONNX_UINT4)
     return qf_onnx_tensor_read (t, out, error);
   if (!read_head (t, out, error))
     return FALSE;
@@ -208,6 +240,8 @@ qf_onnx_tensor_read (
 {
   gsize bytes;
 
+  if (t->data_type == QF_ONNX_DOUBLE)
+    return read_double (t, out, error);
   if (!read_head (t, out, error))
     return FALSE;
   bytes = (gsize) out->n * qf_dtype_size (out->dtype);

@@ -239,7 +239,8 @@ qf_infer_cast (QfCall *c, GError **error)
     [3] = QF_I8 + 1,
     [6] = QF_I32 + 1,
     [7] = QF_I64 + 1,
-    [9] = QF_BOOL + 1 };
+    [9] = QF_BOOL + 1,
+    [11] = QF_F32 + 1 }; /* double: see onnx_tensor.c */
   gint64 to = qf_call_int (c, "to", 0);
 
   if (to < 0 || to >= (gint64) G_N_ELEMENTS (known) || !known[to])

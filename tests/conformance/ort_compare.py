@@ -3,10 +3,13 @@
 
 SPDX-License-Identifier: LGPL-2.1-or-later
 
-usage: ort_compare.py --run BUILD/tests/conformance/run-model MODEL.onnx ...
+usage: ort_compare.py --run BUILD/tests/conformance/run-model [--inputs N]
+           [--clips CLIP,...] MODEL.onnx ...
        ort_compare.py --frames FOLDER   (what BUILD/tests/conformance/frozen left)
 
-Needs the Python packages onnx, onnxruntime and numpy; never part of the suite.
+--inputs random inputs, and with --clips as many frames of these: R, G, B where
+the input has three channels, else successive grey frames. Needs ffmpeg for
+clips, and the Python packages onnx, onnxruntime and numpy; never part of the suite.
 Quantized outputs must be the same bytes, except behind an Add, where codes may
 differ by one. On processors without VNNI, ONNX Runtime multiplies int8 weights
 through a saturating 16-bit intermediate, so they are first rewritten as uint8
@@ -44,14 +47,39 @@ def run_qfuse(program, path, feeds, wanted, threads):
     return outputs
 
 
+def clip_inputs(sess, clips, n):
+    """@n feeds from frames spread over the clips."""
+    given = sess.get_inputs()[0]
+    _, c, h, w = given.shape
+    grey = c != 3
+    feeds = []
+    for k, clip in enumerate(clips):
+        share = n // len(clips) + (k < n % len(clips))
+        raw = subprocess.run(
+            ["ffmpeg", "-v", "error", "-i", clip, "-vf", f"fps=2,scale={w}:{h}",
+             "-f", "rawvideo", "-pix_fmt", "gray" if grey else "rgb24", "-"],
+            check=True, capture_output=True).stdout
+        frames = np.frombuffer(raw, np.uint8).reshape(-1, h, w, 1 if grey else 3)
+        for i in range(share):
+            first = i * len(frames) // share
+            x = (frames[np.arange(first, first + c) % len(frames), ..., 0]
+                 if grey else frames[first].transpose(2, 0, 1))
+            x = np.ascontiguousarray(x)[None]
+            feeds.append({given.name: x if given.type == "tensor(uint8)"
+                          else x.astype(np.float32)})
+    return feeds
+
+
 def compare(path, args):
     shifted = expose_codes(shift_weights(onnx.load(path)))
     sess = session(shifted, 1)
     rng = np.random.default_rng(args.seed)
     has_add = any(n.op_type == "Add" for n in shifted.graph.node)
-    bad = 0
-    for k in range(args.inputs):
-        feeds = random_inputs(sess, rng)
+    bad = codes = off = 0
+    inputs = [random_inputs(sess, rng) for _ in range(args.inputs)]
+    if args.clips:
+        inputs += clip_inputs(sess, args.clips.split(","), args.inputs)
+    for k, feeds in enumerate(inputs):
         want = sess.run(None, feeds)
         got = run_qfuse(args.run, path, feeds, want, 1 + k % 2)
         for name, w, g in zip((o.name for o in sess.get_outputs()), want, got):
@@ -59,6 +87,7 @@ def compare(path, args):
                 d = np.abs(w.astype(int) - g.astype(int))
                 differ, largest = int((d > 0).sum()), int(d.max())
                 ok = largest <= (1 if has_add else 0)
+                codes, off = codes + w.size, off + differ
                 if k == 0 or not ok:
                     print(f"  {name}: {differ} of {w.size} codes differ, "
                           f"largest {largest}, {len(np.unique(w))} values"
@@ -70,6 +99,7 @@ def compare(path, args):
                     print(f"  {name}: relative error {err:.2g}"
                           f"{'' if ok else '  WRONG'}")
             bad += not ok
+    print(f"  {len(inputs)} inputs: {off} of {codes} codes differ")
     return bad
 
 
@@ -98,6 +128,7 @@ def main():
                    help="what the program frozen left")
     p.add_argument("--run", help="the built run-model program")
     p.add_argument("--inputs", type=int, default=4)
+    p.add_argument("--clips", help="real inputs too, from these videos")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("models", nargs="*")
     args = p.parse_args()
