@@ -15,7 +15,7 @@ static char *output, *ranges, *keep_float;
 static char **checks;
 static int n_frames = 64, threads;
 static double max_drop = -1;
-static gboolean plain_channels, plain_bias, json;
+static gboolean equalize, plain_bias, json;
 
 static const GOptionEntry entries[] = { { "output", 'o', 0,
                                             G_OPTION_ARG_FILENAME, &output,
@@ -35,8 +35,8 @@ static const GOptionEntry entries[] = { { "output", 'o', 0,
       "PERCENT" },
   { "check", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &checks,
       "Another clip, to compare float and int8 on; more than once", "CLIP" },
-  { "no-equalize", 0, 0, G_OPTION_ARG_NONE, &plain_channels,
-      "Leave the channels' scales as they were trained", NULL },
+  { "equalize", 0, 0, G_OPTION_ARG_NONE, &equalize,
+      "Scale channels between layers to fill their ranges", NULL },
   { "no-bias-correction", 0, 0, G_OPTION_ARG_NONE, &plain_bias,
       "Leave the mean error of rounded weights", NULL },
   { "threads", 't', 0, G_OPTION_ARG_INT, &threads,
@@ -135,7 +135,7 @@ observe (QfQuantizer *q, const GPtrArray *frames, GError **error)
       int n;
 
       progress_show ("observing",
-          ((double) pass + (double) i / frames->len) / (plain_channels ? 2 : 3),
+          ((double) pass + (double) i / frames->len) / (equalize ? 3 : 2),
           "");
       frames_give (engine, g_ptr_array_index (frames, i));
       qf_engine_run (engine);
@@ -342,7 +342,7 @@ run (const char *path, char **clips, GError **error)
   read_ranges (&how.ranges);
   if (!model || !is_float (model, path, error))
     return FALSE;
-  q = qf_quantizer_new (model, !plain_channels, error);
+  q = qf_quantizer_new (model, equalize, error);
   if (!q) {
     g_prefix_error (error, "%s: ", path);
     return FALSE;
