@@ -63,7 +63,8 @@ qf_dag_add_node (QfDagEdit *e, const char *op, int n_in, const int *in, int out)
 
   n->op = qf_operator_find ("", op, e->dag->opset);
   g_assert (n->op);
-  n->name = g_strdup (qf_dag_value (e->dag, out)->name);
+  /* what makes a value now may have made it under its name before */
+  n->name = g_strconcat (qf_dag_value (e->dag, out)->name, "_", op, NULL);
   n->attrs = g_ptr_array_new_with_free_func (qf_attr_free);
   n->n_in = n_in;
   n->in = g_new (int, n_in + 1);

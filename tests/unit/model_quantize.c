@@ -6,6 +6,7 @@
 #include "engine/engine.h"
 #include "model-file.h"
 #include "model-nets.h"
+#include "model/onnx.pb-c.h"
 #include "model/quantize.h"
 
 #define N_PICTURES 4
@@ -108,6 +109,22 @@ float_model (void)
 
   g_assert_true (qf_graph_validate (g, NULL));
   return qf_model_new (g);
+}
+
+/* Other runtimes want a name of its own for each node. */
+static void
+check_names (QfModel *m)
+{
+  g_autoptr (GBytes) bytes = qf_model_to_bytes (m, NULL);
+  g_autoptr (GHashTable) names = g_hash_table_new (g_str_hash, g_str_equal);
+  gsize size;
+  const guint8 *data = g_bytes_get_data (bytes, &size);
+  Onnx__ModelProto *p = onnx__model_proto__unpack (NULL, size, data);
+
+  g_assert_nonnull (p);
+  for (gsize i = 0; i < p->graph->n_node; i++)
+    g_assert_true (g_hash_table_add (names, p->graph->node[i]->name));
+  onnx__model_proto__free_unpacked (p, NULL);
 }
 
 /* Every way to choose ranges, with channels equalized and not. */
@@ -227,6 +244,7 @@ test_shuffle (void)
     gathers += strcmp (step.op, "Gather") == 0;
   }
   g_assert_cmpint (gathers, ==, 1);
+  check_names (m);
   g_assert_cmpfloat (distance (model, m), <, 0.001);
 }
 
