@@ -137,9 +137,31 @@ add_detection (
 }
 
 static gboolean
+add_action (QfTruth *t, JsonNode *node, int frame, const char **wrong)
+{
+  JsonObject *o;
+  const char *name;
+  double score;
+
+  *wrong = "\"action\" is no object";
+  if (!JSON_NODE_HOLDS_OBJECT (node))
+    return FALSE;
+  o = json_node_get_object (node);
+  name = get_string (o, "label");
+  *wrong = "an action's label is not its name";
+  if (!name || *name == '\0')
+    return FALSE;
+  *wrong = "an action's score is no number from 0 to 1";
+  if (!get_number (o, "score", 1, &score) || score < 0 || score > 1)
+    return FALSE;
+  return qf_truth_act (t, frame, name, wrong);
+}
+
+static gboolean
 read_line (QfTruth *t, JsonObject *o, guint line, GError **error)
 {
   JsonNode *list = json_object_get_member (o, "detections");
+  JsonNode *action = json_object_get_member (o, "action");
   double frame;
   const char *wrong;
 
@@ -147,6 +169,8 @@ read_line (QfTruth *t, JsonObject *o, guint line, GError **error)
       frame > QF_TRUTH_MAX_FRAME)
     return qf_text_error (error, t->path, line,
         "\"frame\" is no whole number from 1 to %d", QF_TRUTH_MAX_FRAME);
+  if (action && !add_action (t, action, (int) frame, &wrong))
+    return qf_text_error (error, t->path, line, "%s", wrong);
   if (!list)
     return TRUE;
   if (!JSON_NODE_HOLDS_ARRAY (list))

@@ -25,6 +25,7 @@ typedef struct
   GPtrArray *names;     /* char *: names of the labels, none where numbers do */
   GHashTable *pictures; /* char *, see qf_truth_stem() → frame (int) */
   gboolean relative;    /* boxes in shares of the picture, not in pixels */
+  GHashTable *actions;  /* frame (int) → char *: what it shows */
 } QfTruth;
 
 typedef gboolean (*QfTruthReader) (QfTruth *t, GString *text, GError **error);
@@ -44,6 +45,11 @@ int qf_truth_label (QfTruth *t, const char *name);
 
 /* Checks a box and appends it. FALSE and what is wrong with it otherwise. */
 gboolean qf_truth_add (QfTruth *t, QfTruthRow *row, const char **wrong);
+
+/* Notes that frame @frame shows @action. FALSE and what is wrong otherwise:
+ * it shows another one already. */
+gboolean qf_truth_act (
+    QfTruth *t, int frame, const char *action, const char **wrong);
 
 /* Frames of pictures by their file @names [n]: the last number in a name, plus
  * 1 where one of them is 0; where a name has none or two have the same, their

@@ -26,6 +26,8 @@ struct _QfAnnotations
   char **names;   /* of labels, or NULL */
   int n_labels;
   GHashTable *pictures; /* as QfTruth has them */
+  GHashTable *actions;  /* likewise */
+  int last_frame;       /* that has a box or an action */
 };
 
 static const struct
@@ -74,6 +76,20 @@ qf_truth_add (QfTruth *t, QfTruthRow *row, const char **wrong)
   b->ignore = b->ignore || !(b->w > 0) || !(b->h > 0);
   g_array_append_vals (t->rows, row, 1);
   return TRUE;
+}
+
+gboolean
+qf_truth_act (QfTruth *t, int frame, const char *action, const char **wrong)
+{
+  const char *has = g_hash_table_lookup (t->actions, GINT_TO_POINTER (frame));
+
+  if (!has)
+    g_hash_table_insert (
+        t->actions, GINT_TO_POINTER (frame), g_strdup (action));
+  *wrong = !has || strcmp (has, action) == 0
+      ? NULL
+      : "the frame shows another action already";
+  return !*wrong;
 }
 
 static int
@@ -160,6 +176,20 @@ compare_rows (const void *a, const void *b)
   return p->line < q->line ? -1 : p->line > q->line;
 }
 
+static int
+last_frame (const QfTruth *t, const GArray *frames)
+{
+  int last =
+      frames->len ? g_array_index (frames, Frame, frames->len - 1).frame : 0;
+  GHashTableIter i;
+  gpointer frame;
+
+  g_hash_table_iter_init (&i, t->actions);
+  while (g_hash_table_iter_next (&i, &frame, NULL))
+    last = MAX (last, GPOINTER_TO_INT (frame));
+  return last;
+}
+
 static QfAnnotations *
 sort_rows (QfTruth *t)
 {
@@ -170,6 +200,7 @@ sort_rows (QfTruth *t)
     qsort (rows->data, rows->len, sizeof (QfTruthRow), compare_rows);
   a->path = g_strdup (t->path);
   a->pictures = g_hash_table_ref (t->pictures);
+  a->actions = g_hash_table_ref (t->actions);
   a->n_boxes = rows->len;
   a->boxes = g_new (QfBox, rows->len);
   a->frames = g_array_new (FALSE, FALSE, sizeof (Frame));
@@ -185,6 +216,7 @@ sort_rows (QfTruth *t)
     a->boxes[i] = row->box;
     a->n_labels = MAX (a->n_labels, row->box.label + 1);
   }
+  a->last_frame = last_frame (t, a->frames);
   if (t->relative)
     a->shares = g_memdup2 (a->boxes, sizeof (QfBox) * a->n_boxes);
   if (t->names->len) {
@@ -284,7 +316,9 @@ qf_annotations_load (const char *path, const char *format, GError **error)
   g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
   g_autoptr (GHashTable) pictures =
       g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  QfTruth t = { path, rows, names, pictures, FALSE };
+  g_autoptr (GHashTable) actions =
+      g_hash_table_new_full (NULL, NULL, NULL, g_free);
+  QfTruth t = { path, rows, names, pictures, FALSE, actions };
 
   return read_truth (&t, format, error) ? sort_rows (&t) : NULL;
 }
@@ -300,6 +334,7 @@ qf_annotations_free (QfAnnotations *a)
   g_strfreev (a->names);
   g_array_unref (a->frames);
   g_hash_table_unref (a->pictures);
+  g_hash_table_unref (a->actions);
   g_free (a);
 }
 
@@ -392,9 +427,13 @@ qf_annotations_picture (const QfAnnotations *a, const char *name)
 int
 qf_annotations_last_frame (const QfAnnotations *a)
 {
-  guint n = a->frames->len;
+  return a->last_frame;
+}
 
-  return n ? g_array_index (a->frames, Frame, n - 1).frame : 0;
+const char *
+qf_annotations_action (const QfAnnotations *a, int frame)
+{
+  return g_hash_table_lookup (a->actions, GINT_TO_POINTER (frame));
 }
 
 int

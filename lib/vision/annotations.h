@@ -16,7 +16,7 @@ typedef struct _QfAnnotations QfAnnotations;
  * none is label 0; empty lines and lines that start with # are passed over;
  * - "mot0": the same with pixels that count from 0;
  * - "coco": COCO JSON (bbox of annotations, iscrowd is ignored as truth);
- * - "jsonl": JSON Lines as qfusewrite writes them;
+ * - "jsonl": JSON Lines as qfusewrite writes them, boxes and actions;
  * - "cvat": CVAT's XML for video (frames from 0, keyframes interpolated) or for
  *   images;
  * - "voc": a folder of Pascal VOC XML, one file a picture, or one such file
@@ -42,7 +42,11 @@ const QfBox *qf_annotations_frame (const QfAnnotations *a, int frame, int *n);
  * JSON Lines, CVAT) names none. */
 int qf_annotations_picture (const QfAnnotations *a, const char *name);
 
-/** The last frame that has a box, 0 where there is none. */
+/** The action that frame @frame (from 1) shows, NULL: none. Owned by @a. Only
+ * JSON Lines name actions. */
+const char *qf_annotations_action (const QfAnnotations *a, int frame);
+
+/** The last frame that has a box or an action, 0 where there is none. */
 int qf_annotations_last_frame (const QfAnnotations *a);
 
 /** The largest label number + 1. */

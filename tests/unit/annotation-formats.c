@@ -177,22 +177,41 @@ test_jsonl (void)
       "{\"label\":\"person\",\"label_id\":3,\"score\":0.5,"
       "\"box\":[1,2,3,4.5],\"id\":6}]}\r\n\n"
       "{\"frame\":2,\"detections\":[{\"label_id\":1,\"score\":1,"
-      "\"box\":[0,0,1,1]}]}\n{\"frame\":9}\n";
+      "\"box\":[0,0,1,1]}]}\n{\"frame\":9}\n"
+      "{\"frame\":11,\"action\":{\"label\":\"a \\\"b\\\"\","
+      "\"score\":0.25}}\n"
+      "{\"frame\":4,\"detections\":[],\"action\":{\"label\":\"fall\"}}\n"
+      "{\"frame\":11,\"action\":{\"label\":\"a \\\"b\\\"\"}}\n";
   static const char *const wrong[] = { "{\"frame\":0}", "{}", "[]",
     "{\"frame\":1.5}", "{\"frame\":1,\"detections\":{}}",
     "{\"frame\":1,\"detections\":[4]}",
     "{\"frame\":1,\"detections\":[{\"box\":[1,2,3]}]}",
     "{\"frame\":1,\"detections\":[{\"box\":[1,2,3,4],\"score\":2}]}", "{",
-    "{\"frame\":1} x" };
+    "{\"frame\":1} x", "{\"frame\":1,\"action\":\"fall\"}",
+    "{\"frame\":1,\"action\":null}",
+    "{\"frame\":1,\"action\":{\"score\":0.5}}",
+    "{\"frame\":1,\"action\":{\"label\":7}}",
+    "{\"frame\":1,\"action\":{\"label\":\"\"}}",
+    "{\"frame\":1,\"action\":{\"label\":\"a\",\"score\":1.5}}",
+    "{\"frame\":1,\"action\":{\"label\":\"a\",\"score\":\"1\"}}",
+    "{\"frame\":8,\"action\":{\"label\":\"other\"}}" };
   g_autofree char *path = put ("found.jsonl", text);
   g_autoptr (QfAnnotations) a = load (path, NULL);
 
   check_box (a, 4, 0, 1, &(QfBox){ 1, 2, 3, 4.5f, 0.5f, 0, 6, FALSE });
   check_box (a, 2, 0, 1, &(QfBox){ 0, 0, 1, 1, 1, 1, 0, FALSE });
   g_assert_cmpstr (qf_annotations_labels (a)[0], ==, "person");
+  g_assert_cmpint (qf_annotations_n_labels (a), ==, 2); /* of boxes alone */
+  g_assert_null (qf_annotations_action (a, 2));
+  g_assert_null (qf_annotations_action (a, 9));
+  g_assert_cmpstr (qf_annotations_action (a, 4), ==, "fall");
+  g_assert_cmpstr (qf_annotations_action (a, 11), ==, "a \"b\"");
+  g_assert_cmpint (qf_annotations_last_frame (a), ==, 11);
   for (guint i = 0; i < G_N_ELEMENTS (wrong); i++) {
     g_autofree char *all =
-        g_strdup_printf ("{\"frame\":1}\n\n%s\n{\"frame\":2}\n", wrong[i]);
+        g_strdup_printf ("{\"frame\":8,\"action\":{\"label\":\"walk\"}}\n\n%s\n"
+                         "{\"frame\":2}\n",
+            wrong[i]);
     g_autofree char *other = put ("wrong.jsonl", all);
 
     check_wrong (other, "jsonl", "wrong.jsonl:3: ", "");
