@@ -205,6 +205,15 @@ gst_qf_train_plan_use (const GstQfTrainPlan *plan, gint n, gboolean validation)
   return validation ? GST_QF_TRAIN_VALIDATE : GST_QF_TRAIN_LEARN;
 }
 
+gboolean
+gst_qf_train_plan_actions (const GstQfTrainPlan *plan)
+{
+  return plan->settings.head == GST_QF_TRAIN_HEAD_CLASSIFY ||
+      (plan->settings.head == GST_QF_TRAIN_HEAD_AUTO && plan->start &&
+          g_strcmp0 (qf_model_get (plan->start, "qfuse.head"), "classify") ==
+              0);
+}
+
 void
 gst_qf_train_plan_options (const GstQfTrainPlan *plan, const gchar *head,
     const gchar *labels, QfTrainOptions *o)

@@ -38,6 +38,10 @@ typedef enum
 GstQfTrainUse gst_qf_train_plan_use (
     const GstQfTrainPlan *plan, gint n, gboolean validation);
 
+/** Whether it is sure before the stream has ended that actions are learned:
+ * frames without one are no samples then. */
+gboolean gst_qf_train_plan_actions (const GstQfTrainPlan *plan);
+
 /** The trainer's options; strings stay the plan's or the caller's. */
 void gst_qf_train_plan_options (const GstQfTrainPlan *plan, const gchar *head,
     const gchar *labels, QfTrainOptions *options);

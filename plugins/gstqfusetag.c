@@ -7,9 +7,9 @@
  * @short_description: attaches ground truth to video frames
  *
  * Reads a file with boxes and attaches to each frame, as QfuseTruthMeta, those
- * that are there; also an empty one where there are none. #GstQfuseTag:label
- * names an action for the whole stream. Pictures are not touched and not
- * copied.
+ * that are there; also an empty one where there are none. JSON Lines name
+ * actions of frames, too; #GstQfuseTag:label names one for the whole stream and
+ * outdoes them. Pictures are not touched and not copied.
  *
  * Frames count from 1: n = 1 + rne((t − t0)·fps), with t the stream time and t0
  * that of the first frame, so numbers stay right after seeks. Without
@@ -29,6 +29,13 @@
  * location=annotations.xml ! qfusetrain model-file=mine.onnx planes=Y,D1,D5
  * ]| Teaches a network what a person has marked in CVAT; COCO, VOC, YOLO and
  * JSON Lines are read as well.
+ * |[
+ * gst-launch-1.0 filesrc location=clip.mp4 ! decodebin ! qfusetag
+ * location=actions.jsonl ! qfusetrain model-file=fall.onnx head=classify
+ * planes=D1x2t8,D5x2t8
+ * ]| Teaches a network the actions of single frames, as
+ * {"frame":31,"action":{"label":"fall"}} names them; frames without one are not
+ * learned.
  */
 #include "gstqfusetag.h"
 
@@ -367,6 +374,8 @@ gst_qfuse_tag_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
     return GST_FLOW_OK;
   if (n > 0 && self->annotations)
     boxes = qf_annotations_frame (self->annotations, n, &n_boxes);
+  if (n > 0 && self->annotations && !action)
+    action = g_quark_from_string (qf_annotations_action (self->annotations, n));
 
   truth = gst_qf_truth_read (buffer, self->width, self->height);
   if (!truth)
@@ -410,9 +419,8 @@ gst_qfuse_tag_class_init (GstQfuseTagClass *klass)
 
   g_object_class_install_property (object, PROP_LOCATION,
       g_param_spec_string ("location", "Location",
-          "Label file with the boxes of each frame, or a folder with one a "
-          "picture "
-          "(voc, yolo)",
+          "Label file with the boxes (JSON Lines: or the action) of each "
+          "frame, or a folder with one a picture (voc, yolo)",
           NULL, ready));
   g_object_class_install_property (object, PROP_FORMAT,
       g_param_spec_enum ("format", "Format", "Format of the label file",
@@ -426,7 +434,9 @@ gst_qfuse_tag_class_init (GstQfuseTagClass *klass)
           NULL, ready));
   g_object_class_install_property (object, PROP_LABEL,
       g_param_spec_string ("label", "Label",
-          "Name of the action that the whole stream shows", NULL,
+          "Name of the action that the whole stream shows, whatever the label "
+          "file says",
+          NULL,
           G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS |
               GST_PARAM_MUTABLE_PLAYING));
   g_object_class_install_property (object, PROP_VALIDATION,

@@ -14,7 +14,8 @@
  * All frames pass the differences; samples become those that are tagged, whose
  * number #GstQfuseTrain:frames names, and of these every
  * #GstQfuseTrain:every -th. Several clips come through concat, one qfusetag
- * before each. A flushing seek forgets the samples.
+ * before each. A flushing seek forgets the samples. With head=classify frames
+ * that are tagged without an action are none.
  *
  * The model file is replaced, whole, after each epoch that is the best so far.
  * Stopping (READY, a flush) ends training within a batch and leaves the best
@@ -54,6 +55,7 @@ GST_DEBUG_CATEGORY_STATIC (gst_qfuse_train_debug);
 typedef struct
 {
   guint64 frames, tagged, samples, upstream_planes;
+  guint64 idle; /* frames for learning actions that show none */
   gint first, last; /* numbers of tagged frames; 0: none */
 } Seen;
 
@@ -305,6 +307,21 @@ no_room:
   return GST_FLOW_ERROR;
 }
 
+/* Where actions are learned, frames without one would only take room. */
+static GstQfTrainUse
+choose_use (GstQfuseTrain *self, const QfuseTruthMeta *truth, gint n)
+{
+  GstQfTrainUse use = gst_qf_train_plan_use (self->plan, n, truth->validation);
+
+  if (use == GST_QF_TRAIN_SKIP || !gst_qf_train_plan_actions (self->plan) ||
+      truth->action || truth->action_id >= 0)
+    return use;
+  GST_OBJECT_LOCK (self);
+  self->seen.idle++;
+  GST_OBJECT_UNLOCK (self);
+  return GST_QF_TRAIN_SKIP;
+}
+
 static GstFlowReturn
 gst_qfuse_train_render (GstBaseSink *sink, GstBuffer *buffer)
 {
@@ -321,7 +338,7 @@ gst_qfuse_train_render (GstBaseSink *sink, GstBuffer *buffer)
   if (truth) {
     /* the tag's number counts in its own clip */
     n = truth->frame > 0 ? truth->frame : n;
-    use = gst_qf_train_plan_use (self->plan, n, truth->validation);
+    use = choose_use (self, truth, n);
   }
   if (use != GST_QF_TRAIN_SKIP)
     planes = gst_qf_train_set_next (self->set);
@@ -357,6 +374,13 @@ check_samples (GstQfuseTrain *self)
          "qfusetag location=… (or label=…) before qfusetrain, and nothing that "
          "moves pixels between them.",
             seen.frames),
+        (NULL));
+  else if (seen.idle > 0)
+    GST_ELEMENT_ERROR (self, STREAM, FAILED,
+        ("Nothing to learn: the %" G_GUINT64_FORMAT " tagged frames hold no "
+         "action; check the file and the frames that qfusetag and qfusetrain "
+         "were given.",
+            seen.idle),
         (NULL));
   else
     GST_ELEMENT_ERROR (self, STREAM, FAILED,

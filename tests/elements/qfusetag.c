@@ -234,6 +234,42 @@ GST_START_TEST (test_action)
 }
 GST_END_TEST;
 
+/* Actions of single frames; where there is none nothing is said. What the label
+ * property says goes before. */
+GST_START_TEST (test_frame_actions)
+{
+  g_autofree gchar *location = write_file ("actions.jsonl",
+      "{\"frame\":3,\"action\":{\"label\":\"fall\",\"score\":0.8}}\n"
+      "{\"frame\":1,\"detections\":[{\"label\":\"walk\",\"box\":[1,2,3,4]}],"
+      "\"action\":{\"label\":\"walk\"}}\n");
+  g_autofree gchar *line =
+      g_strdup_printf ("qfusetag name=a location=%s", location);
+  static const gchar *const want[] = { "walk", NULL, "fall", NULL };
+  GstHarness *h = gst_harness_new_parse (line);
+  GstElement *a = gst_bin_get_by_name (GST_BIN (h->element), "a");
+  const QfuseTruthMeta *t;
+  GstBuffer *out;
+
+  gst_harness_set_src_caps_str (h, CAPS);
+  for (guint i = 0; i < G_N_ELEMENTS (want); i++) {
+    t = pull (h, i * 100 * GST_MSECOND, &out);
+    fail_unless (t != NULL);
+    fail_unless_equals_string (
+        t->action ? g_quark_to_string (t->action) : NULL, want[i]);
+    fail_unless_equals_int (t->action_id, i == 0 ? 0 : -1);
+    fail_unless_equals_int (t->boxes->len, i == 0 ? 1 : 0);
+    gst_buffer_unref (out);
+  }
+  g_object_set (a, "label", "sit", NULL);
+  t = pull (h, 200 * GST_MSECOND, &out);
+  fail_unless_equals_int (t->frame, 3);
+  fail_unless_equals_string (g_quark_to_string (t->action), "sit");
+  gst_buffer_unref (out);
+  gst_object_unref (a);
+  gst_harness_teardown (h);
+}
+GST_END_TEST;
+
 /* Memory is never copied, also where others hold the buffer, and theirs gets no
  * meta. */
 GST_START_TEST (test_no_copy)
@@ -376,6 +412,7 @@ qfusetag_suite (void)
   tcase_add_test (tc, test_validation);
   tcase_add_loop_test (tc, test_yolo, 0, 2);
   tcase_add_test (tc, test_action);
+  tcase_add_test (tc, test_frame_actions);
   tcase_add_test (tc, test_no_copy);
   tcase_add_test (tc, test_seek);
   tcase_add_test (tc, test_errors);
