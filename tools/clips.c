@@ -15,7 +15,8 @@ clip_entries (ClipOptions *o)
 {
   const GOptionEntry entries[] = {
     { "truth", 0, 0, G_OPTION_ARG_FILENAME, &o->truth,
-        "Label file of the one clip (default: beside it, same name, .txt)",
+        "Label file of the one clip (default: beside it, same name, .txt or "
+        ".jsonl)",
         "FILE" },
     { "truth-format", 0, 0, G_OPTION_ARG_STRING, &o->format,
         "Format of label files: auto, mot (MOTChallenge, pixels from 1), mot0 "
@@ -57,7 +58,7 @@ is_video_name (const char *name)
   return FALSE;
 }
 
-/* clip.mp4 → clip.txt */
+/* clip.mp4 → clip.txt, or clip.jsonl where only that exists */
 static char *
 label_file_of (const char *video)
 {
@@ -65,8 +66,13 @@ label_file_of (const char *video)
   const char *dot = strrchr (video, '.');
   gsize stem = dot && (!slash || dot > slash + 1) ? (gsize) (dot - video)
                                                   : strlen (video);
+  char *text = g_strdup_printf ("%.*s.txt", (int) stem, video);
+  char *lines = g_strdup_printf ("%.*s.jsonl", (int) stem, video);
+  gboolean own = !g_file_test (text, G_FILE_TEST_IS_REGULAR) &&
+      g_file_test (lines, G_FILE_TEST_IS_REGULAR);
 
-  return g_strdup_printf ("%.*s.txt", (int) stem, video);
+  g_free (own ? text : lines);
+  return own ? lines : text;
 }
 
 static gboolean

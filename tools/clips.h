@@ -29,11 +29,11 @@ GOptionEntry *clip_entries (ClipOptions *o);
 
 /** For the examples of --help: how clips are found. */
 #define CLIPS_HELP                                                             \
-  "A CLIP is a video with its label file beside it (clip.mp4, clip.txt), a "   \
-  "folder of such, or @LIST, a\ntext file with a clip a line (relative to "    \
-  "the "                                                                       \
-  "list), if need be followed by a tab and the action it shows.\nA folder of " \
-  "pictures is a clip, too: with COCO's JSON beside it (val/, val.json) or "   \
+  "A CLIP is a video with its label file beside it (clip.mp4, clip.txt or "    \
+  "clip.jsonl), a folder of\nsuch, or @LIST, a text file with a clip a line "  \
+  "(relative to the list), if need be followed by a tab\nand the action it "   \
+  "shows. Without that, frames show the actions that JSON Lines name.\nA "      \
+  "folder of pictures is a clip, too: with COCO's JSON beside it (val/, val.json) or "   \
   "in "                                                                        \
   "it, with VOC's\nor YOLO's files in it, or with --truth. Pictures that are " \
   "not named there are passed over.\n"

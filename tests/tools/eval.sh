@@ -100,6 +100,29 @@ for want in pictures=16 accuracy=0.5 mean_accuracy=0.5 'confusion[0][0]=8' \
   $helper json "$out" "\$.${want%=*}" "${want#*=}" || fail "$want"
 done
 
+# Actions of single frames: in rows of 4 places the square is in the upper half in
+# frames 1 to 8; frames that the file does not name do not count.
+mkdir lines
+cp square.mkv lines/a.mkv
+cp square.mkv lines/b.mkv
+for i in 1 2 3 9 10; do
+  echo "{\"frame\":$i,\"action\":{\"label\":\"upper\",\"score\":1}}"
+done >lines/a.jsonl
+echo '{"frame":9,"action":{"label":"lower"}}' >lines/b.jsonl
+run 0 eval halves.onnx lines
+has "$out" "accuracy 0.6667  mean over classes 0.8000  (6 pictures)  of 2 clips 1.0000"
+has "$out" "upper                 5  0.6000  1.0000  0.7500          3          2          0"
+has "$out" "lines/a.mkv                             5  0.6000   upper          upper"
+has "$out" "lines/b.mkv                             1  1.0000   lower          lower"
+# What annotate says is read as truth and found again, frame by frame.
+run 0 annotate -m halves.onnx square.mkv -d lines/said.jsonl
+run 0 eval halves.onnx square.mkv --truth lines/said.jsonl
+has "$out" "accuracy 1.0000  mean over classes 1.0000  (32 pictures)"
+has "$out" "upper                16  1.0000"
+echo '{"frame":9,"action":{"label":4}}' >>lines/b.jsonl
+run 1 eval halves.onnx lines
+has "$err" "b.jsonl:2: an action's label is not its name"
+
 # Layer by layer at 4 bits. Weights of one value are such codes already.
 cp model.onnx before.onnx
 run 0 eval model.onnx square.mkv --sensitivity --json

@@ -60,6 +60,29 @@ run 1 train -o x.onnx --picture no/such/folder/x.png a.mkv
 run 1 train -o x.onnx --validation-clips missing.mkv a.mkv
 run 2 train -o x.onnx --validation-clips b.mkv --validation 0.1 a.mkv
 
+# actions of single frames: those without one are not learned, which gives what
+# leaving them out gives; the file beside the clip is found
+cp a.mkv acts.mkv
+for i in 2 3 4 5 6 7 8 9 11 12 13 14 15 16; do
+  [ $i -lt 10 ] && label=early || label=late
+  echo "{\"frame\":$i,\"action\":{\"label\":\"$label\",\"score\":0.5}}"
+done >acts.jsonl
+acts="--size 64x64 --planes Y,D1x2t8 --epochs 2 --batch-size 4 --validation 0"
+run 0 train -o acts.onnx $acts --head classify acts.mkv
+run 0 info acts.onnx
+has "$out" early
+has "$out" late
+run 0 eval acts.onnx acts.mkv
+has "$out" "(14 pictures)"
+run 0 train -o acts2.onnx $acts --head classify --frames 2-16 acts.mkv
+cmp acts.onnx acts2.onnx || fail "frames without an action were learned"
+run 0 train -o acts3.onnx $acts --head classify --max-samples 14 acts.mkv
+cmp acts.onnx acts3.onnx || fail "frames without an action count as samples"
+run 1 train -o x.onnx $acts --head classify --frames 1 acts.mkv
+has "$err" "hold no action"
+run 1 train -o x.onnx $acts --head classify --labels early,other acts.mkv
+has "$err" '"late"'
+
 # checkpoints: killed at any moment and resumed, it ends in the same file
 run 2 train -o x.onnx --resume a.mkv
 run 2 train -o x.onnx --learning-rate 1001 a.mkv
