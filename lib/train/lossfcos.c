@@ -13,6 +13,9 @@
 
 #define CENTRE 1.5    /* a box owns cells within so many strides of its centre */
 #define BOX_WEIGHT 2.0
+/* What an object is decides more than where it is to a pixel: of 1, 3 and 8 the
+ * second did best (docs/results.md, Losses). */
+#define CLASS_WEIGHT 3.0
 #define LOG_MIN -4.0f /* of a distance over the stride */
 #define LOG_MAX 5.0f
 
@@ -219,7 +222,7 @@ loss_cell (const QfFcos *f, const QfFcosLevel *l, int image, int x, int y,
   int labels = l->cls->c;
   gsize cell = ((gsize) image * l->cls->h + y) * l->cls->w + x;
   int owner = l->owner[cell];
-  double quality = 0;
+  double quality = 0, weight = CLASS_WEIGHT * f->norm;
 
   memset (l->box->grad + cell * 4, 0, 4 * sizeof (float));
   memset (l->cls->grad + cell * labels, 0, labels * sizeof (float));
@@ -232,8 +235,8 @@ loss_cell (const QfFcos *f, const QfFcosLevel *l, int image, int x, int y,
     gboolean mine = owner >= 0 && t->boxes[owner].label == c;
 
     loss->klass
-        += f->norm * quality_focal (logit, mine ? quality : 0.0, &grad);
-    l->cls->grad[cell * labels + c] = (float) (f->norm * grad);
+        += weight * quality_focal (logit, mine ? quality : 0.0, &grad);
+    l->cls->grad[cell * labels + c] = (float) (weight * grad);
   }
 }
 

@@ -30,7 +30,8 @@ import torch
 import torch.nn.functional as F
 
 warnings.simplefilter("ignore")
-CENTRE, BOX_WEIGHT, LOG_MIN, LOG_MAX = 1.5, 2.0, -4.0, 5.0  # as lossfcos.c
+# as in lossfcos.c
+CENTRE, BOX_WEIGHT, CLASS_WEIGHT, LOG_MIN, LOG_MAX = 1.5, 2.0, 3.0, -4.0, 5.0
 
 
 # ONNX, as much of it as qfuse writes -------------------------------------------
@@ -396,7 +397,8 @@ def fcos_loss(out, targets):
         bce = F.binary_cross_entropy_with_logits(cls, quality,
                                                  reduction="none")
         focal = (torch.sigmoid(cls) - quality) ** 2 * bce
-        total = total + norm * focal[torch.tensor(o != -2)].sum()
+        total = total + CLASS_WEIGHT * norm * \
+            focal[torch.tensor(o != -2)].sum()
     return total
 
 
