@@ -491,13 +491,17 @@ def train_command(o, path):
             str(o.every), "--epochs", str(o.epochs), "--batch-size",
             str(o.batch_size), "--learning-rate", str(o.learning_rate),
             "--seed", str(o.seed), "--threads", str(o.threads),
-            "--max-samples", "0", "--validation", "0"]
+            "--max-samples", "0", "--validation", "0"] + options(o.augment)
+
+
+def options(pairs):
+    return sum((["--" + k, v] for k, v in
+                (p.split("=", 1) for p in pairs)), [])
 
 
 def train_ours(o):
     path = f"{o.out}/ours.onnx"
-    more = sum((["--" + k, v] for k, v in
-                (w.split("=", 1) for w in o.ours)), [])
+    more = options(o.ours)
     text = subprocess.run(train_command(o, path) + more + ["--json"] + o.train,
                           check=True, stdout=subprocess.PIPE).stdout
     return path, json.loads(text)["epochs"][-1]["seconds"], None
@@ -523,6 +527,9 @@ def main():
                    help="a clip or @list; may be repeated")
     a.add_argument("--val", action="append", required=True)
     a.add_argument("--val-every", type=int, default=1)
+    a.add_argument("--augment", action="append", default=[],
+                   metavar="NAME=VALUE", help="to qfuse train, for all kinds: "
+                   "zoom=1.05, shift=0 ...")
     a.add_argument("--ours", action="append", default=[],
                    metavar="OPTION=VALUE", help="further option of qfuse train "
                    "for ours alone, as assignment=tal")
