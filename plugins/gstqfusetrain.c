@@ -55,7 +55,7 @@ GST_DEBUG_CATEGORY_STATIC (gst_qfuse_train_debug);
 typedef struct
 {
   guint64 frames, tagged, samples, upstream_planes;
-  guint64 idle; /* frames for learning actions that show none */
+  guint64 idle;     /* frames for learning actions that show none */
   gint first, last; /* numbers of tagged frames; 0: none */
 } Seen;
 
