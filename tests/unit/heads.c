@@ -68,7 +68,8 @@ test_errors (void)
     { "classify", "a\nb", { "y 3" }, "2 labels", QF_ERROR_FORMAT },
     { "classify", "a\nb", { "y 2", "z 2" }, "one output", QF_ERROR_FORMAT },
     { "classify", "a\nb", { "y 2 2 1" }, "one output", QF_ERROR_FORMAT },
-    { "classify", "a\nb", { "y" }, "shape", QF_ERROR_UNSUPPORTED },
+    { "classify", "a\nb", { "y" }, "2 labels", QF_ERROR_FORMAT },
+    { "classify", "a\nb", { "y 2 1 1 1" }, "shape", QF_ERROR_UNSUPPORTED },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
