@@ -4,32 +4,22 @@
 
 #include <string.h>
 
-#include "clips.h"
-#include "gstqfplanes.h"
-#include "pipeline.h"
+#include "frames.h"
 
 typedef struct
 {
-  GstElement *pipeline;
   QfEngine *all, *sparse;
   GstQfWant want;
-  GstQfPlaner *planer;
-  GstVideoInfo info;
-  guint8 *planes, *rest;
+  guint8 *rest; /* planes where nothing moves */
   BenchClip *result;
 } Bench;
 
 static double
-timed_run (QfEngine *engine, const guint8 *planes, gsize n)
+timed_run (QfEngine *engine, const guint8 *planes)
 {
-  const QfTensor *in = qf_engine_input (engine, 0);
   gint64 from;
 
-  if (in->dtype == QF_F32)
-    for (gsize i = 0; i < n; i++)
-      ((float *) in->data)[i] = planes[i];
-  else
-    memcpy (in->data, planes, n);
+  frames_give (engine, planes);
   from = g_get_monotonic_time ();
   qf_engine_run (engine);
   return (double) (g_get_monotonic_time () - from) * 1e-3;
@@ -52,8 +42,9 @@ count_differing (const QfEngine *a, const QfEngine *b)
 }
 
 static void
-run_picture (Bench *b)
+run_picture (const guint8 *planes, gpointer data)
 {
+  Bench *b = data;
   gsize n = gst_qf_want_size (&b->want);
   BenchClip *r = b->result;
   double ms[2];
@@ -62,82 +53,20 @@ run_picture (Bench *b)
   for (int i = 0; i < 2; i++) {
     int sparse = (r->pictures + i) & 1;
 
-    ms[sparse] = timed_run (sparse ? b->sparse : b->all, b->planes, n);
+    ms[sparse] = timed_run (sparse ? b->sparse : b->all, planes);
   }
   r->differ += count_differing (b->all, b->sparse);
   r->all_ms += ms[0];
   r->sparse_ms += ms[1];
   r->pictures++;
-  if (memcmp (b->planes, b->rest, n) == 0) {
+  if (memcmp (planes, b->rest, n) == 0) {
     r->still++;
     r->still_all_ms += ms[0];
     r->still_sparse_ms += ms[1];
   }
 }
 
-static GstPadProbeReturn
-on_data (GstPad *pad, GstPadProbeInfo *info, gpointer data)
-{
-  Bench *b = data;
-  GstVideoFrame frame;
-  GstBuffer *buffer;
-
-  if (info->type & GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM) {
-    GstEvent *event = GST_PAD_PROBE_INFO_EVENT (info);
-    GstCaps *caps;
-
-    gst_qf_planer_event (b->planer, event);
-    if (GST_EVENT_TYPE (event) == GST_EVENT_CAPS) {
-      gst_event_parse_caps (event, &caps);
-      if (gst_video_info_from_caps (&b->info, caps))
-        gst_qf_planer_set_info (b->planer, &b->info);
-    }
-    return GST_PAD_PROBE_OK;
-  }
-  buffer = GST_PAD_PROBE_INFO_BUFFER (info);
-  if (!gst_video_frame_map (&frame, &b->info, buffer, GST_MAP_READ)) {
-    pipeline_fail (b->pipeline, "a frame cannot be read");
-    return GST_PAD_PROBE_DROP;
-  }
-  gst_qf_planer_push (b->planer, &frame, GST_BUFFER_PTS (buffer), b->planes);
-  gst_video_frame_unmap (&frame);
-  run_picture (b);
-  return GST_PAD_PROBE_OK;
-}
-
-static gboolean
-play (Bench *b, const char *path, GError **error)
-{
-  Clip clip = { .video = (char *) path, .action = (char *) "clip" };
-  ClipOptions none = { 0 };
-  PipelineWatch watch = { "measuring", NULL, NULL, NULL };
-  GstElement *source = clip_source (&clip, &none, NULL, error);
-  GstElement *filter, *sink;
-  g_autoptr (GstCaps) caps =
-      gst_caps_from_string (GST_VIDEO_CAPS_MAKE (GST_QF_FORMATS));
-  GstPad *pad;
-  gboolean done;
-
-  if (!source)
-    return FALSE;
-  b->pipeline = gst_pipeline_new ("bench");
-  filter = gst_element_factory_make ("capsfilter", NULL);
-  sink = gst_element_factory_make ("fakesink", NULL);
-  g_object_set (filter, "caps", caps, NULL);
-  g_object_set (sink, "sync", FALSE, NULL);
-  gst_bin_add_many (GST_BIN (b->pipeline), source, filter, sink, NULL);
-  gst_element_link_many (source, filter, sink, NULL);
-  pad = gst_element_get_static_pad (sink, "sink");
-  gst_pad_add_probe (pad,
-      GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, on_data,
-      b, NULL);
-  gst_object_unref (pad);
-  done = pipeline_run (b->pipeline, &watch, error);
-  gst_object_unref (b->pipeline);
-  return done;
-}
-
-/* Both engines and the planes that both see. */
+/* Both engines. */
 static gboolean
 prepare (Bench *b, QfModel *model, int threads, GError **error)
 {
@@ -157,12 +86,10 @@ prepare (Bench *b, QfModel *model, int threads, GError **error)
       !qf_engine_set_sparse (
           b->sparse, QF_SPARSE_AUTO, rest, b->want.planes.n, error))
     return FALSE;
-  b->planes = g_malloc (gst_qf_want_size (&b->want));
   b->rest = g_malloc (gst_qf_want_size (&b->want));
   plane = (gsize) b->want.width * (gsize) b->want.height;
   for (int i = 0; i < b->want.planes.n; i++)
     memset (b->rest + (gsize) i * plane, rest[i], plane);
-  b->planer = gst_qf_planer_new (&b->want);
   return TRUE;
 }
 
@@ -175,20 +102,15 @@ bench_clip (QfModel *model, int threads, const char *path, BenchClip *result,
   gboolean done;
 
   *result = (BenchClip){ 0 };
-  done = prepare (&b, model, threads, error) && play (&b, path, error);
-  if (done && result->pictures == 0) {
-    g_set_error (error, QF_ERROR, QF_ERROR_FILE, "%s: holds no picture", path);
-    done = FALSE;
-  }
+  done = prepare (&b, model, threads, error) &&
+      frames_each (&b.want, path, "measuring", run_picture, &b, error);
   if (done) {
     qf_engine_sparse_stats (b.sparse, &stats);
     result->macs =
         stats.all_macs ? (double) stats.macs / (double) stats.all_macs : 0;
   }
-  g_clear_pointer (&b.planer, gst_qf_planer_free);
   qf_engine_free (b.all);
   qf_engine_free (b.sparse);
-  g_free (b.planes);
   g_free (b.rest);
   return done;
 }

@@ -5,41 +5,18 @@
 #include <string.h>
 
 #include "clips.h"
-#include "gstqfplanes.h"
 #include "pipeline.h"
 
-/* Of a clip whose length is not known every stride-th picture is held; where
- * they become twice as many as wanted, every second goes and the stride
- * doubles. */
 typedef struct
 {
   GstElement *pipeline;
-  GstQfWant want;
   GstQfPlaner *planer;
   GstVideoInfo info;
   guint8 *planes;
-  GPtrArray *held;
-  int max, stride, count;
+  FramesFunc func;
+  gpointer data;
+  int count;
 } Reader;
-
-static void
-hold (Reader *r)
-{
-  if (r->count++ % r->stride != 0)
-    return;
-  g_ptr_array_add (r->held, g_memdup2 (r->planes, gst_qf_want_size (&r->want)));
-  if ((int) r->held->len < 2 * r->max)
-    return;
-  for (guint i = 1; i < r->held->len / 2; i++) {
-    g_free (g_ptr_array_index (r->held, i));
-    g_ptr_array_index (r->held, i) = g_ptr_array_index (r->held, 2 * i);
-    g_ptr_array_index (r->held, 2 * i) = NULL;
-  }
-  for (guint i = r->held->len / 2; i < r->held->len; i++)
-    g_clear_pointer (&g_ptr_array_index (r->held, i), g_free);
-  g_ptr_array_set_size (r->held, (int) r->held->len / 2);
-  r->stride *= 2;
-}
 
 static GstPadProbeReturn
 on_data (GstPad *pad, GstPadProbeInfo *info, gpointer data)
@@ -67,16 +44,17 @@ on_data (GstPad *pad, GstPadProbeInfo *info, gpointer data)
   }
   gst_qf_planer_push (r->planer, &frame, GST_BUFFER_PTS (buffer), r->planes);
   gst_video_frame_unmap (&frame);
-  hold (r);
+  r->count++;
+  r->func (r->planes, r->data);
   return GST_PAD_PROBE_OK;
 }
 
 static gboolean
-play (Reader *r, const char *path, GError **error)
+play (Reader *r, const char *path, const char *doing, GError **error)
 {
   Clip clip = { .video = (char *) path, .action = (char *) "clip" };
   ClipOptions none = { 0 };
-  PipelineWatch watch = { "reading", NULL, NULL, NULL };
+  PipelineWatch watch = { doing, NULL, NULL, NULL };
   GstElement *source = clip_source (&clip, &none, NULL, error);
   GstElement *filter, *sink;
   g_autoptr (GstCaps) caps =
@@ -104,32 +82,76 @@ play (Reader *r, const char *path, GError **error)
 }
 
 gboolean
-frames_read (const QfModel *model, const char *path, int max, GPtrArray *frames,
-    GError **error)
+frames_each (const GstQfWant *want, const char *path, const char *doing,
+    FramesFunc func, gpointer data, GError **error)
 {
-  Reader r = { .max = max, .stride = 1 };
+  Reader r = { .func = func, .data = data };
   gboolean done;
-  int n;
 
-  if (!gst_qf_want_from_model (&r.want, model, error))
-    return FALSE;
-  r.planes = g_malloc (gst_qf_want_size (&r.want));
-  r.planer = gst_qf_planer_new (&r.want);
-  r.held = g_ptr_array_new_with_free_func (g_free);
-  done = play (&r, path, error);
-  n = (int) r.held->len;
-  if (done && n == 0) {
+  r.planes = g_malloc (gst_qf_want_size (want));
+  r.planer = gst_qf_planer_new (want);
+  done = play (&r, path, doing, error);
+  if (done && r.count == 0) {
     g_set_error (error, QF_ERROR, QF_ERROR_FILE, "%s: holds no picture", path);
     done = FALSE;
   }
+  gst_qf_planer_free (r.planer);
+  g_free (r.planes);
+  return done;
+}
+
+/* Of a clip whose length is not known every stride-th picture is held; where
+ * they become twice as many as wanted, every second goes and the stride
+ * doubles. */
+typedef struct
+{
+  gsize size;
+  GPtrArray *held;
+  int max, stride, count;
+} Spread;
+
+static void
+hold (const guint8 *planes, gpointer data)
+{
+  Spread *r = data;
+
+  if (r->count++ % r->stride != 0)
+    return;
+  g_ptr_array_add (r->held, g_memdup2 (planes, r->size));
+  if ((int) r->held->len < 2 * r->max)
+    return;
+  for (guint i = 1; i < r->held->len / 2; i++) {
+    g_free (g_ptr_array_index (r->held, i));
+    g_ptr_array_index (r->held, i) = g_ptr_array_index (r->held, 2 * i);
+    g_ptr_array_index (r->held, 2 * i) = NULL;
+  }
+  for (guint i = r->held->len / 2; i < r->held->len; i++)
+    g_clear_pointer (&g_ptr_array_index (r->held, i), g_free);
+  g_ptr_array_set_size (r->held, (int) r->held->len / 2);
+  r->stride *= 2;
+}
+
+gboolean
+frames_read (const QfModel *model, const char *path, int max, GPtrArray *frames,
+    GError **error)
+{
+  Spread r = { .max = max, .stride = 1 };
+  GstQfWant want;
+  gboolean done;
+  int n;
+
+  if (!gst_qf_want_from_model (&want, model, error))
+    return FALSE;
+  r.size = gst_qf_want_size (&want);
+  r.held = g_ptr_array_new_with_free_func (g_free);
+  done = frames_each (&want, path, "reading", hold, &r, error);
+  n = (int) r.held->len;
   for (int i = 0; done && i < MIN (n, max); i++) {
     int at = n <= max ? i : (int) ((gint64) i * n / max);
 
     g_ptr_array_add (frames, g_steal_pointer (&g_ptr_array_index (r.held, at)));
   }
   g_ptr_array_unref (r.held);
-  gst_qf_planer_free (r.planer);
-  g_free (r.planes);
   return done;
 }
 

@@ -2,9 +2,18 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "qfuse.h"
+#include "gstqfplanes.h"
 
 G_BEGIN_DECLS
+
+/** Of one picture: its planes, [planes][height][width], valid for the call. */
+typedef void (*FramesFunc) (const guint8 *planes, gpointer data);
+
+/** Calls @func for each picture of the video @path with the planes that @want
+ * says; @doing says on errors and progress what for. FALSE: @error is set, as
+ * where the clip has no picture. */
+gboolean frames_each (const GstQfWant *want, const char *path,
+    const char *doing, FramesFunc func, gpointer data, GError **error);
 
 /** Appends to @frames (of guint8 *, to be freed by g_free()) the planes
  * [planes][height][width] that @model wants of at most @max pictures of the
