@@ -15,7 +15,7 @@ make_model (const char *head, const char *labels, int h, int w,
     const char *const *outputs)
 {
   QfGraph *g = qf_graph_new ();
-  gint64 dims[4] = { 1, 3, h, w };
+  gint64 dims[QF_MAX_RANK] = { 1, 3, h, w };
   int input = qf_graph_add_value (g, "planes", QF_U8, 4, dims);
   QfModel *model;
 
@@ -24,6 +24,7 @@ make_model (const char *head, const char *labels, int h, int w,
     g_auto (GStrv) f = g_strsplit (outputs[i], " ", -1);
     int rank = (int) g_strv_length (f), out;
 
+    g_assert_cmpint (rank, <=, QF_MAX_RANK);
     for (int j = 1; j < rank; j++)
       dims[j] = g_ascii_strtoll (f[j], NULL, 10);
     out = qf_graph_add_value (g, f[0], QF_F32, rank, dims);
