@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "gstqfmeta.h"
-#include "gstqfplanes.h"
+#include "frames.h"
 #include "pipeline.h"
 #include "progress.h"
 #include "tool.h"
@@ -144,19 +144,13 @@ on_data (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 {
   Job *j = data;
   GstEvent *event;
-  GstCaps *caps;
 
   if (info->type & GST_PAD_PROBE_TYPE_BUFFER)
     return take_frame (j, GST_PAD_PROBE_INFO_BUFFER (info));
   event = GST_PAD_PROBE_INFO_EVENT (info);
-  gst_qf_planer_event (j->planer, event);
+  frames_event (j->planer, &j->info, event);
   if (GST_EVENT_TYPE (event) == GST_EVENT_SEGMENT)
     gst_event_copy_segment (event, &j->segment);
-  if (GST_EVENT_TYPE (event) == GST_EVENT_CAPS) {
-    gst_event_parse_caps (event, &caps);
-    if (gst_video_info_from_caps (&j->info, caps))
-      gst_qf_planer_set_info (j->planer, &j->info);
-  }
   return GST_PAD_PROBE_OK;
 }
 
@@ -180,28 +174,13 @@ read_clip (Job *j, const Clip *clip, const char *labels, GError **error)
 {
   PipelineWatch watch = { "reading", on_progress, NULL, j };
   GstElement *source = clip_source (clip, j->o->clip_options, labels, error);
-  g_autoptr (GstCaps) caps =
-      gst_caps_from_string (GST_VIDEO_CAPS_MAKE (GST_QF_FORMATS));
-  GstElement *filter, *sink;
-  GstPad *pad;
   gboolean done;
 
   if (!source)
     return FALSE;
   j->planer = gst_qf_planer_new (&j->want);
   gst_segment_init (&j->segment, GST_FORMAT_TIME);
-  j->pipeline = gst_pipeline_new ("sensitivity");
-  filter = gst_element_factory_make ("capsfilter", NULL);
-  sink = gst_element_factory_make ("fakesink", NULL);
-  g_object_set (filter, "caps", caps, NULL);
-  g_object_set (sink, "sync", FALSE, NULL);
-  gst_bin_add_many (GST_BIN (j->pipeline), source, filter, sink, NULL);
-  gst_element_link_many (source, filter, sink, NULL);
-  pad = gst_element_get_static_pad (sink, "sink");
-  gst_pad_add_probe (pad,
-      GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, on_data,
-      j, NULL);
-  gst_object_unref (pad);
+  j->pipeline = frames_pipeline (source, on_data, j);
   done = pipeline_run (j->pipeline, &watch, error);
   gst_object_unref (j->pipeline);
   gst_qf_planer_free (j->planer);
@@ -229,18 +208,6 @@ read_clips (Job *j, GError **error)
 }
 
 /* ---- measuring ---------------------------------------------------------- */
-
-static void
-put_planes (const QfEngine *engine, const Picture *p, gsize size)
-{
-  const QfTensor *in = qf_engine_input (engine, 0);
-
-  if (in->dtype == QF_F32)
-    for (gsize i = 0; i < size; i++)
-      ((float *) in->data)[i] = p->planes[i];
-  else
-    memcpy (in->data, p->planes, size);
-}
 
 static void
 add_picture (
@@ -286,7 +253,7 @@ measure (const Job *j, QfModel *model, int from, int of, const char *name,
     const QfTensor *outputs;
     int n;
 
-    put_planes (engine, p, gst_qf_want_size (&j->want));
+    frames_give (engine, p->planes);
     qf_engine_run (engine);
     if (qf_engine_trouble (engine)) {
       g_set_error (error, QF_ERROR, QF_ERROR_UNSUPPORTED, "%s",

@@ -18,6 +18,40 @@ typedef struct
   int count;
 } Reader;
 
+void
+frames_event (GstQfPlaner *planer, GstVideoInfo *info, GstEvent *event)
+{
+  GstCaps *caps;
+
+  gst_qf_planer_event (planer, event);
+  if (GST_EVENT_TYPE (event) != GST_EVENT_CAPS)
+    return;
+  gst_event_parse_caps (event, &caps);
+  if (gst_video_info_from_caps (info, caps))
+    gst_qf_planer_set_info (planer, info);
+}
+
+GstElement *
+frames_pipeline (GstElement *source, GstPadProbeCallback on_data, gpointer data)
+{
+  GstElement *pipeline = gst_pipeline_new ("frames");
+  GstElement *filter = gst_element_factory_make ("capsfilter", NULL);
+  GstElement *sink = gst_element_factory_make ("fakesink", NULL);
+  GstCaps *caps = gst_caps_from_string (GST_VIDEO_CAPS_MAKE (GST_QF_FORMATS));
+  GstPad *pad = gst_element_get_static_pad (sink, "sink");
+
+  g_object_set (filter, "caps", caps, NULL);
+  gst_caps_unref (caps);
+  g_object_set (sink, "sync", FALSE, NULL);
+  gst_bin_add_many (GST_BIN (pipeline), source, filter, sink, NULL);
+  gst_element_link_many (source, filter, sink, NULL);
+  gst_pad_add_probe (pad,
+      GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, on_data,
+      data, NULL);
+  gst_object_unref (pad);
+  return pipeline;
+}
+
 static GstPadProbeReturn
 on_data (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 {
@@ -26,15 +60,7 @@ on_data (GstPad *pad, GstPadProbeInfo *info, gpointer data)
   GstBuffer *buffer;
 
   if (info->type & GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM) {
-    GstEvent *event = GST_PAD_PROBE_INFO_EVENT (info);
-    GstCaps *caps;
-
-    gst_qf_planer_event (r->planer, event);
-    if (GST_EVENT_TYPE (event) == GST_EVENT_CAPS) {
-      gst_event_parse_caps (event, &caps);
-      if (gst_video_info_from_caps (&r->info, caps))
-        gst_qf_planer_set_info (r->planer, &r->info);
-    }
+    frames_event (r->planer, &r->info, GST_PAD_PROBE_INFO_EVENT (info));
     return GST_PAD_PROBE_OK;
   }
   buffer = GST_PAD_PROBE_INFO_BUFFER (info);
@@ -56,26 +82,11 @@ play (Reader *r, const char *path, const char *doing, GError **error)
   ClipOptions none = { 0 };
   PipelineWatch watch = { doing, NULL, NULL, NULL };
   GstElement *source = clip_source (&clip, &none, NULL, error);
-  GstElement *filter, *sink;
-  g_autoptr (GstCaps) caps =
-      gst_caps_from_string (GST_VIDEO_CAPS_MAKE (GST_QF_FORMATS));
-  GstPad *pad;
   gboolean done;
 
   if (!source)
     return FALSE;
-  r->pipeline = gst_pipeline_new ("frames");
-  filter = gst_element_factory_make ("capsfilter", NULL);
-  sink = gst_element_factory_make ("fakesink", NULL);
-  g_object_set (filter, "caps", caps, NULL);
-  g_object_set (sink, "sync", FALSE, NULL);
-  gst_bin_add_many (GST_BIN (r->pipeline), source, filter, sink, NULL);
-  gst_element_link_many (source, filter, sink, NULL);
-  pad = gst_element_get_static_pad (sink, "sink");
-  gst_pad_add_probe (pad,
-      GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, on_data,
-      r, NULL);
-  gst_object_unref (pad);
+  r->pipeline = frames_pipeline (source, on_data, r);
   done = pipeline_run (r->pipeline, &watch, error);
   gst_object_unref (r->pipeline);
   return done;

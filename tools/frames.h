@@ -24,4 +24,12 @@ gboolean frames_read (const QfModel *model, const char *path, int max,
 /** Gives @planes to the first input of @engine, which is uint8 or float32. */
 void frames_give (const QfEngine *engine, const guint8 *planes);
 
+/** A pipeline that plays @source, which it takes, as the pictures that planes
+ * are made of; @on_data gets its buffers and events before they are dropped. */
+GstElement *frames_pipeline (
+    GstElement *source, GstPadProbeCallback on_data, gpointer data);
+
+/** Tells @planer of @event; @info becomes what caps say. */
+void frames_event (GstQfPlaner *planer, GstVideoInfo *info, GstEvent *event);
+
 G_END_DECLS

@@ -33,150 +33,157 @@ train_options_init (TrainOptions *o)
     .seed = 1 };
 }
 
+/* Where in TrainOptions a value goes; train_entries() adds the address. */
+#define PLACE(member) GSIZE_TO_POINTER (G_STRUCT_OFFSET (TrainOptions, member))
+
+static const GOptionEntry entries[] = {
+  { "output", 'o', 0, G_OPTION_ARG_FILENAME, PLACE (output),
+      "Where the model is written, after each epoch that is the best so far",
+      "MODEL" },
+  { "start", 'm', 0, G_OPTION_ARG_FILENAME, PLACE (start),
+      "Go on from this model (default: a new network)", "START" },
+  { "planes", 'p', 0, G_OPTION_ARG_STRING, PLACE (planes),
+      "What the network sees: Y the picture, D5 its difference to 5 pictures "
+      "before; with gain and dead band D5x2t8 (default: START's, or "
+      "Y,D1x2t8,D5x2t8)",
+      "P" },
+  { "size", 0, 0, G_OPTION_ARG_STRING, PLACE (size),
+      "Input of a new network in pixels (default 320x240)", "WxH" },
+  { "network", 0, 0, G_OPTION_ARG_STRING, PLACE (network),
+      "Kind of a new network: nano (default), small, base; see qfuse new",
+      "NAME" },
+  { "fit", 0, 0, G_OPTION_ARG_STRING, PLACE (fit),
+      "How pictures fit in: letterbox (default) or stretch", "FIT" },
+  { "head", 0, 0, G_OPTION_ARG_STRING, PLACE (head),
+      "fcos (boxes), classify (actions); default: what the clips are tagged "
+      "with",
+      "HEAD" },
+  { "labels", 'l', 0, G_OPTION_ARG_STRING, PLACE (labels),
+      "Names of the classes, commas between, or a file with one a line",
+      "NAMES" },
+  { "frames", 'f', 0, G_OPTION_ARG_STRING, PLACE (frames),
+      "Frames to learn from, from 1, as 1-500 (default: all)", "A-B" },
+  { "every", 0, 0, G_OPTION_ARG_INT, PLACE (every),
+      "Of these every N-th (default 1)", "N" },
+  { "validation", 0, 0, G_OPTION_ARG_STRING, PLACE (validation),
+      "What measures the epochs: a share of the samples, or frames as "
+      "401-500 "
+      "(default 0.1)",
+      "V" },
+  { "validation-clips", 0, 0, G_OPTION_ARG_FILENAME_ARRAY,
+      PLACE (validation_clips),
+      "What measures the epochs instead: this clip, or folder or @LIST of "
+      "clips; may be given several times",
+      "CLIP" },
+  { "epochs", 'e', 0, G_OPTION_ARG_INT, PLACE (epochs),
+      "Times that all samples are seen (default 12)", "N" },
+  { "minutes", 0, 0, G_OPTION_ARG_DOUBLE, PLACE (minutes),
+      "Be ready in this time, whatever --epochs says", "M" },
+  { "batch-size", 0, 0, G_OPTION_ARG_INT, PLACE (batch_size),
+      "Samples a step (default 16)", "N" },
+  { "learning-rate", 0, 0, G_OPTION_ARG_DOUBLE, PLACE (learning_rate),
+      "The highest learning rate (default: as suits the optimizer)", "R" },
+  { "optimizer", 0, 0, G_OPTION_ARG_STRING, PLACE (optimizer),
+      "sgd (default, Nesterov's momentum) or adamw", "NAME" },
+  { "weight-bits", 0, 0, G_OPTION_ARG_STRING, PLACE (weight_bits),
+      "Bits of weights, 4 or 8: 4 for all layers but the first and the last, "
+      "NAME=8 for one, commas between (default 8)",
+      "B" },
+  { "activation-bits", 0, 0, G_OPTION_ARG_STRING, PLACE (activation_bits),
+      "Bits of what layers compute, written likewise (default 8)", "B" },
+  { "weight-decay", 0, 0, G_OPTION_ARG_DOUBLE, PLACE (weight_decay),
+      "Of convolution weights (default: as suits the optimizer)", "D" },
+  { "assignment", 0, 0, G_OPTION_ARG_STRING, PLACE (assignment),
+      "Which cells learn a box: fixed (default, those round its centre), tal "
+      "or "
+      "simota (those that do best on it)",
+      "NAME" },
+  { "ranges", 0, 0, G_OPTION_ARG_STRING, PLACE (ranges),
+      "Of quantized outputs of Relu: bound (default, what batch norm makes "
+      "likely), minmax (what was seen), learned (from that bound on) or "
+      "percentile (so that 1 output in 10,000 is clipped)",
+      "NAME" },
+  { "average", 0, 0, G_OPTION_ARG_DOUBLE, PLACE (average),
+      "Write the average of the weights over the steps, with this decay, as "
+      "0.998 (default 0: the weights themselves)",
+      "D" },
+  { "clip-norm", 0, 0, G_OPTION_ARG_DOUBLE, PLACE (clip_norm),
+      "Longest gradient (default 0: no limit)", "L" },
+  { "max-samples", 0, 0, G_OPTION_ARG_INT, PLACE (max_samples),
+      "Most samples held in memory (default 4000; 0: no limit)", "N" },
+  { "no-flip", 0, 0, G_OPTION_ARG_NONE, PLACE (no_flip),
+      "Do not mirror samples (where left and right are different classes)",
+      NULL },
+  { "seed", 0, 0, G_OPTION_ARG_INT64, PLACE (seed),
+      "The same seed and clips give the same file (default 1)", "N" },
+  { "threads", 0, 0, G_OPTION_ARG_INT, PLACE (threads),
+      "Worker threads (default 0: as many as the processor allows)", "N" },
+  { "batches", 0, 0, G_OPTION_ARG_FILENAME, PLACE (batches),
+      "Train nothing; write the augmented batches in their order to this "
+      "file "
+      "or pipe, for training elsewhere (tests/bench/pytorch_train.py reads "
+      "them)",
+      "FILE" },
+  { "memory-limit", 0, 0, G_OPTION_ARG_INT, PLACE (memory_limit),
+      "Megabytes of samples in memory, the others in a temporary file "
+      "(default "
+      "0: no limit)",
+      "MB" },
+  { "zoom", 0, 0, G_OPTION_ARG_DOUBLE, PLACE (zoom),
+      "Zoom samples by 1/Z to Z, at random; 1: not, so that the smallest "
+      "objects stay as large as they are (default 2)",
+      "Z" },
+  { "shift", 0, 0, G_OPTION_ARG_DOUBLE, PLACE (shift),
+      "Shift samples by up to this share of the picture (default 0.1)", "S" },
+  { "brightness", 0, 0, G_OPTION_ARG_DOUBLE, PLACE (brightness),
+      "Change brightness and contrast by up to this share (default 0.2)", "S" },
+  { "speed", 0, 0, G_OPTION_ARG_DOUBLE, PLACE (speed),
+      "Play samples at 1/S to S times their speed, at random: differences "
+      "change as they do there (default 1)",
+      "S" },
+  { "backwards", 0, 0, G_OPTION_ARG_NONE, PLACE (backwards),
+      "Play one half of the samples backwards (boxes only)", NULL },
+  { "noise", 0, 0, G_OPTION_ARG_DOUBLE, PLACE (noise),
+      "Add noise of up to this standard deviation, codes (default 0)", "S" },
+  { "mosaic", 0, 0, G_OPTION_ARG_DOUBLE, PLACE (mosaic),
+      "Share of samples that become four in one (default 0)", "P" },
+  { "paste", 0, 0, G_OPTION_ARG_DOUBLE, PLACE (paste),
+      "Share of samples into which objects of others are pasted (default 0)",
+      "P" },
+  { "metrics", 0, 0, G_OPTION_ARG_FILENAME, PLACE (metrics),
+      "Write a row of figures an epoch to this file, as metrics.csv", "CSV" },
+  { "curves", 0, 0, G_OPTION_ARG_FILENAME, PLACE (curves),
+      "Draw loss and measures over the epochs, a picture that is made anew "
+      "after "
+      "each",
+      "PNG" },
+  { "picture", 0, 0, G_OPTION_ARG_FILENAME, PLACE (picture),
+      "Draw some of the validation samples with what is true and what is "
+      "found, a picture that is made anew whenever the model is written",
+      "PNG" },
+  { "checkpoint", 0, 0, G_OPTION_ARG_FILENAME, PLACE (checkpoint),
+      "Keep the whole state of the training in FILE, to go on after a crash",
+      "FILE" },
+  { "checkpoint-interval", 0, 0, G_OPTION_ARG_DOUBLE,
+      PLACE (checkpoint_interval),
+      "Seconds between checkpoints within an epoch (default 60)", "S" },
+  { "resume", 0, 0, G_OPTION_ARG_NONE, PLACE (resume),
+      "Go on from the checkpoint if there is one; ends in the same file as "
+      "without a stop",
+      NULL },
+  { "json", 0, 0, G_OPTION_ARG_NONE, PLACE (json),
+      "Print one JSON object at the end", NULL },
+  { NULL }
+};
+
 GOptionEntry *
 train_entries (TrainOptions *o)
 {
-  const GOptionEntry entries[] = {
-    { "output", 'o', 0, G_OPTION_ARG_FILENAME, &o->output,
-        "Where the model is written, after each epoch that is the best so far",
-        "MODEL" },
-    { "start", 'm', 0, G_OPTION_ARG_FILENAME, &o->start,
-        "Go on from this model (default: a new network)", "START" },
-    { "planes", 'p', 0, G_OPTION_ARG_STRING, &o->planes,
-        "What the network sees: Y the picture, D5 its difference to 5 pictures "
-        "before; with gain and dead band D5x2t8 (default: START's, or "
-        "Y,D1x2t8,D5x2t8)",
-        "P" },
-    { "size", 0, 0, G_OPTION_ARG_STRING, &o->size,
-        "Input of a new network in pixels (default 320x240)", "WxH" },
-    { "network", 0, 0, G_OPTION_ARG_STRING, &o->network,
-        "Kind of a new network: nano (default), small, base; see qfuse new",
-        "NAME" },
-    { "fit", 0, 0, G_OPTION_ARG_STRING, &o->fit,
-        "How pictures fit in: letterbox (default) or stretch", "FIT" },
-    { "head", 0, 0, G_OPTION_ARG_STRING, &o->head,
-        "fcos (boxes), classify (actions); default: what the clips are tagged "
-        "with",
-        "HEAD" },
-    { "labels", 'l', 0, G_OPTION_ARG_STRING, &o->labels,
-        "Names of the classes, commas between, or a file with one a line",
-        "NAMES" },
-    { "frames", 'f', 0, G_OPTION_ARG_STRING, &o->frames,
-        "Frames to learn from, from 1, as 1-500 (default: all)", "A-B" },
-    { "every", 0, 0, G_OPTION_ARG_INT, &o->every,
-        "Of these every N-th (default 1)", "N" },
-    { "validation", 0, 0, G_OPTION_ARG_STRING, &o->validation,
-        "What measures the epochs: a share of the samples, or frames as "
-        "401-500 "
-        "(default 0.1)",
-        "V" },
-    { "validation-clips", 0, 0, G_OPTION_ARG_FILENAME_ARRAY,
-        &o->validation_clips,
-        "What measures the epochs instead: this clip, or folder or @LIST of "
-        "clips; may be given several times",
-        "CLIP" },
-    { "epochs", 'e', 0, G_OPTION_ARG_INT, &o->epochs,
-        "Times that all samples are seen (default 12)", "N" },
-    { "minutes", 0, 0, G_OPTION_ARG_DOUBLE, &o->minutes,
-        "Be ready in this time, whatever --epochs says", "M" },
-    { "batch-size", 0, 0, G_OPTION_ARG_INT, &o->batch_size,
-        "Samples a step (default 16)", "N" },
-    { "learning-rate", 0, 0, G_OPTION_ARG_DOUBLE, &o->learning_rate,
-        "The highest learning rate (default: as suits the optimizer)", "R" },
-    { "optimizer", 0, 0, G_OPTION_ARG_STRING, &o->optimizer,
-        "sgd (default, Nesterov's momentum) or adamw", "NAME" },
-    { "weight-bits", 0, 0, G_OPTION_ARG_STRING, &o->weight_bits,
-        "Bits of weights, 4 or 8: 4 for all layers but the first and the last, "
-        "NAME=8 for one, commas between (default 8)",
-        "B" },
-    { "activation-bits", 0, 0, G_OPTION_ARG_STRING, &o->activation_bits,
-        "Bits of what layers compute, written likewise (default 8)", "B" },
-    { "weight-decay", 0, 0, G_OPTION_ARG_DOUBLE, &o->weight_decay,
-        "Of convolution weights (default: as suits the optimizer)", "D" },
-    { "assignment", 0, 0, G_OPTION_ARG_STRING, &o->assignment,
-        "Which cells learn a box: fixed (default, those round its centre), tal "
-        "or "
-        "simota (those that do best on it)",
-        "NAME" },
-    { "ranges", 0, 0, G_OPTION_ARG_STRING, &o->ranges,
-        "Of quantized outputs of Relu: bound (default, what batch norm makes "
-        "likely), minmax (what was seen), learned (from that bound on) or "
-      "percentile (so that 1 output in 10,000 is clipped)",
-        "NAME" },
-    { "average", 0, 0, G_OPTION_ARG_DOUBLE, &o->average,
-        "Write the average of the weights over the steps, with this decay, as "
-        "0.998 (default 0: the weights themselves)",
-        "D" },
-    { "clip-norm", 0, 0, G_OPTION_ARG_DOUBLE, &o->clip_norm,
-        "Longest gradient (default 0: no limit)", "L" },
-    { "max-samples", 0, 0, G_OPTION_ARG_INT, &o->max_samples,
-        "Most samples held in memory (default 4000; 0: no limit)", "N" },
-    { "no-flip", 0, 0, G_OPTION_ARG_NONE, &o->no_flip,
-        "Do not mirror samples (where left and right are different classes)",
-        NULL },
-    { "seed", 0, 0, G_OPTION_ARG_INT64, &o->seed,
-        "The same seed and clips give the same file (default 1)", "N" },
-    { "threads", 0, 0, G_OPTION_ARG_INT, &o->threads,
-        "Worker threads (default 0: as many as the processor allows)", "N" },
-    { "batches", 0, 0, G_OPTION_ARG_FILENAME, &o->batches,
-        "Train nothing; write the augmented batches in their order to this "
-        "file "
-        "or pipe, for training elsewhere (tests/bench/pytorch_train.py reads "
-        "them)",
-        "FILE" },
-    { "memory-limit", 0, 0, G_OPTION_ARG_INT, &o->memory_limit,
-        "Megabytes of samples in memory, the others in a temporary file "
-        "(default "
-        "0: no limit)",
-        "MB" },
-    { "zoom", 0, 0, G_OPTION_ARG_DOUBLE, &o->zoom,
-        "Zoom samples by 1/Z to Z, at random; 1: not, so that the smallest "
-        "objects stay as large as they are (default 2)",
-        "Z" },
-    { "shift", 0, 0, G_OPTION_ARG_DOUBLE, &o->shift,
-        "Shift samples by up to this share of the picture (default 0.1)", "S" },
-    { "brightness", 0, 0, G_OPTION_ARG_DOUBLE, &o->brightness,
-        "Change brightness and contrast by up to this share (default 0.2)",
-        "S" },
-    { "speed", 0, 0, G_OPTION_ARG_DOUBLE, &o->speed,
-        "Play samples at 1/S to S times their speed, at random: differences "
-        "change as they do there (default 1)",
-        "S" },
-    { "backwards", 0, 0, G_OPTION_ARG_NONE, &o->backwards,
-        "Play one half of the samples backwards (boxes only)", NULL },
-    { "noise", 0, 0, G_OPTION_ARG_DOUBLE, &o->noise,
-        "Add noise of up to this standard deviation, codes (default 0)", "S" },
-    { "mosaic", 0, 0, G_OPTION_ARG_DOUBLE, &o->mosaic,
-        "Share of samples that become four in one (default 0)", "P" },
-    { "paste", 0, 0, G_OPTION_ARG_DOUBLE, &o->paste,
-        "Share of samples into which objects of others are pasted (default 0)",
-        "P" },
-    { "metrics", 0, 0, G_OPTION_ARG_FILENAME, &o->metrics,
-        "Write a row of figures an epoch to this file, as metrics.csv", "CSV" },
-    { "curves", 0, 0, G_OPTION_ARG_FILENAME, &o->curves,
-        "Draw loss and measures over the epochs, a picture that is made anew "
-        "after "
-        "each",
-        "PNG" },
-    { "picture", 0, 0, G_OPTION_ARG_FILENAME, &o->picture,
-        "Draw some of the validation samples with what is true and what is "
-        "found, a picture that is made anew whenever the model is written",
-        "PNG" },
-    { "checkpoint", 0, 0, G_OPTION_ARG_FILENAME, &o->checkpoint,
-        "Keep the whole state of the training in FILE, to go on after a crash",
-        "FILE" },
-    { "checkpoint-interval", 0, 0, G_OPTION_ARG_DOUBLE, &o->checkpoint_interval,
-        "Seconds between checkpoints within an epoch (default 60)", "S" },
-    { "resume", 0, 0, G_OPTION_ARG_NONE, &o->resume,
-        "Go on from the checkpoint if there is one; ends in the same file as "
-        "without a stop",
-        NULL },
-    { "json", 0, 0, G_OPTION_ARG_NONE, &o->json,
-        "Print one JSON object at the end", NULL },
-    { NULL }
-  };
+  GOptionEntry *all = g_memdup2 (entries, sizeof entries);
 
-  return g_memdup2 (entries, sizeof entries);
+  for (GOptionEntry *e = all; e->long_name; e++)
+    e->arg_data = (char *) o + GPOINTER_TO_SIZE (e->arg_data);
+  return all;
 }
 
 /* Those that are a property of the same name, with its range. */
