@@ -4,26 +4,9 @@
 
 #include "kernels/x86/tile_avx2.h"
 
-/* Bᵀ, in 16 bits: rows 4 0 −5 0 1 0; 0 −4 −4 1 1 0; 0 4 −4 −1 1 0;
- * 0 −2 −1 2 1 0; 0 2 −1 −2 1 0; 0 4 0 −5 0 1. Not more than 10 times as large.
- */
-static inline __attribute__ ((always_inline)) void
-qf_wino_input_1d (const __m256i *d, int step, __m256i *t, int t_step)
-{
-  __m256i d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step];
-  __m256i d4 = d[4 * step], d5 = d[5 * step];
-  __m256i p = _mm256_sub_epi16 (d4, _mm256_slli_epi16 (d2, 2));
-  __m256i q = _mm256_sub_epi16 (d3, _mm256_slli_epi16 (d1, 2));
-  __m256i a = _mm256_sub_epi16 (d4, d2), b = _mm256_sub_epi16 (d3, d1);
-  __m256i b2 = _mm256_add_epi16 (b, b), b4 = _mm256_add_epi16 (b2, b2);
-
-  t[0] = _mm256_add_epi16 (a, _mm256_slli_epi16 (_mm256_sub_epi16 (d0, d2), 2));
-  t[t_step] = _mm256_add_epi16 (p, q);
-  t[2 * t_step] = _mm256_sub_epi16 (p, q);
-  t[3 * t_step] = _mm256_add_epi16 (a, b2);
-  t[4 * t_step] = _mm256_sub_epi16 (a, b2);
-  t[5 * t_step] = _mm256_sub_epi16 (_mm256_sub_epi16 (d5, d3), b4);
-}
+#define QF_V __m256i
+#define QF_OP(name) _mm256_##name
+#include "kernels/x86/wino_1d.h"
 
 /* 6x6 pixels of @channels (a multiple of 16) codes to 36 runs of @channels,
  * from @v on every @v_step elements. A constant comes through in row and column
@@ -74,24 +57,6 @@ qf_wino_multiply_avx2 (
     _mm256_storeu_si256 ((__m256i *) m, sums.v[i][0]);
     _mm256_storeu_si256 ((__m256i *) (m + 8), sums.v[i][1]);
   }
-}
-
-/* Aᵀ with the factors that the weights' transform lacks: 24, 12, 6 and 6 times
- * the outputs. */
-static inline __attribute__ ((always_inline)) void
-qf_wino_output_1d (const __m256i *m, __m256i *y, int y_step)
-{
-  __m256i s12 = _mm256_add_epi32 (m[1], m[2]);
-  __m256i d12 = _mm256_sub_epi32 (m[1], m[2]);
-  __m256i s34 = _mm256_add_epi32 (m[3], m[4]);
-  __m256i d34 = _mm256_sub_epi32 (m[3], m[4]);
-
-  y[0] = _mm256_add_epi32 (
-      _mm256_sub_epi32 (m[0], _mm256_slli_epi32 (s12, 2)), s34);
-  y[y_step] = _mm256_sub_epi32 (d34, _mm256_add_epi32 (d12, d12));
-  y[2 * y_step] = _mm256_sub_epi32 (s34, s12);
-  y[3 * y_step] = _mm256_add_epi32 (
-      _mm256_sub_epi32 (_mm256_add_epi32 (d34, d34), d12), m[5]);
 }
 
 /* Eight channels' 4x4 sums of 36 products, from @m on every @m_step. */

@@ -8,24 +8,9 @@
 #include "kernels/x86/avx512vnni.h"
 #include "kernels/x86/tile_vnni.h"
 
-/* Bᵀ, in 16 bits. */
-static inline __attribute__ ((always_inline)) void
-qf_wino_input_1d (const __m512i *d, int step, __m512i *t, int t_step)
-{
-  __m512i d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step];
-  __m512i d4 = d[4 * step], d5 = d[5 * step];
-  __m512i p = _mm512_sub_epi16 (d4, _mm512_slli_epi16 (d2, 2));
-  __m512i q = _mm512_sub_epi16 (d3, _mm512_slli_epi16 (d1, 2));
-  __m512i a = _mm512_sub_epi16 (d4, d2), b = _mm512_sub_epi16 (d3, d1);
-  __m512i b2 = _mm512_add_epi16 (b, b), b4 = _mm512_add_epi16 (b2, b2);
-
-  t[0] = _mm512_add_epi16 (a, _mm512_slli_epi16 (_mm512_sub_epi16 (d0, d2), 2));
-  t[t_step] = _mm512_add_epi16 (p, q);
-  t[2 * t_step] = _mm512_sub_epi16 (p, q);
-  t[3 * t_step] = _mm512_add_epi16 (a, b2);
-  t[4 * t_step] = _mm512_sub_epi16 (a, b2);
-  t[5 * t_step] = _mm512_sub_epi16 (_mm512_sub_epi16 (d5, d3), b4);
-}
+#define QF_V __m512i
+#define QF_OP(name) _mm512_##name
+#include "kernels/x86/wino_1d.h"
 
 /* 6x6 pixels of @channels (a multiple of 32) codes to 36 runs of @channels,
  * from @v on every @v_step elements. */
@@ -69,24 +54,6 @@ qf_wino_multiply (
     NULL, m, NULL, 2 * QF_LANES, 2 * QF_LANES };
 
   qf_tiles_run (&t, &run, n, 2);
-}
-
-/* Aᵀ with the factors that the weights' transform lacks: 24, 12, 6 and 6 times
- * the outputs. */
-static inline __attribute__ ((always_inline)) void
-qf_wino_output_1d (const __m512i *m, __m512i *y, int y_step)
-{
-  __m512i s12 = _mm512_add_epi32 (m[1], m[2]);
-  __m512i d12 = _mm512_sub_epi32 (m[1], m[2]);
-  __m512i s34 = _mm512_add_epi32 (m[3], m[4]);
-  __m512i d34 = _mm512_sub_epi32 (m[3], m[4]);
-
-  y[0] = _mm512_add_epi32 (
-      _mm512_sub_epi32 (m[0], _mm512_slli_epi32 (s12, 2)), s34);
-  y[y_step] = _mm512_sub_epi32 (d34, _mm512_add_epi32 (d12, d12));
-  y[2 * y_step] = _mm512_sub_epi32 (s34, s12);
-  y[3 * y_step] = _mm512_add_epi32 (
-      _mm512_sub_epi32 (_mm512_add_epi32 (d34, d34), d12), m[5]);
 }
 
 /* 16 channels' 4x4 sums of 36 products, from @m on every @m_step. */
