@@ -12,19 +12,10 @@ typedef struct
   GPtrArray *memory;
 } Writer;
 
-static gpointer
-keep (Writer *w, gpointer p)
-{
-  g_ptr_array_add (w->memory, p);
-  return p;
-}
-
-#define KEEP_NEW(w, type, n) ((type *) keep (w, g_new0 (type, (n) + 1)))
-
 static Onnx__TensorProto *
 write_tensor (Writer *w, const char *name, const QfArray *a)
 {
-  Onnx__TensorProto *t = KEEP_NEW (w, Onnx__TensorProto, 1);
+  Onnx__TensorProto *t = QF_KEEP_NEW (w, Onnx__TensorProto, 1);
 
   onnx__tensor_proto__init (t);
   t->name = (char *) name;
@@ -36,7 +27,7 @@ write_tensor (Writer *w, const char *name, const QfArray *a)
   t->raw_data.len = qf_array_bytes (a);
   t->raw_data.data = a->data;
 #if G_BYTE_ORDER == G_BIG_ENDIAN
-  t->raw_data.data = keep (w, g_memdup2 (a->data, t->raw_data.len));
+  t->raw_data.data = QF_KEEP (w, g_memdup2 (a->data, t->raw_data.len));
   qf_onnx_swap (a->dtype, t->raw_data.data, (gsize) qf_array_elements (a));
 #endif
   return t;
@@ -53,7 +44,7 @@ write_attr (Writer *w, const QfAttr *a)
     [QF_ATTR_FLOATS] = QF_ONNX_ATTR_FLOATS,
     [QF_ATTR_TENSOR] = QF_ONNX_ATTR_TENSOR,
   };
-  Onnx__AttributeProto *p = KEEP_NEW (w, Onnx__AttributeProto, 1);
+  Onnx__AttributeProto *p = QF_KEEP_NEW (w, Onnx__AttributeProto, 1);
 
   onnx__attribute_proto__init (p);
   p->name = a->name;
@@ -80,24 +71,24 @@ write_attr (Writer *w, const QfAttr *a)
 static Onnx__NodeProto *
 write_node (Writer *w, const QfDagNode *n)
 {
-  Onnx__NodeProto *p = KEEP_NEW (w, Onnx__NodeProto, 1);
+  Onnx__NodeProto *p = QF_KEEP_NEW (w, Onnx__NodeProto, 1);
 
   onnx__node_proto__init (p);
   p->name = n->name;
   p->op_type = (char *) n->op->name;
   p->domain = (char *) n->op->domain;
   p->n_input = (gsize) n->n_in;
-  p->input = KEEP_NEW (w, char *, n->n_in);
+  p->input = QF_KEEP_NEW (w, char *, n->n_in);
   for (int i = 0; i < n->n_in; i++)
     p->input[i] =
         n->in[i] < 0 ? (char *) "" : qf_dag_value (w->dag, n->in[i])->name;
   p->n_output = (gsize) n->n_out;
-  p->output = KEEP_NEW (w, char *, n->n_out);
+  p->output = QF_KEEP_NEW (w, char *, n->n_out);
   for (int i = 0; i < n->n_out; i++)
     p->output[i] =
         n->out[i] < 0 ? (char *) "" : qf_dag_value (w->dag, n->out[i])->name;
   p->n_attribute = n->attrs->len;
-  p->attribute = KEEP_NEW (w, Onnx__AttributeProto *, n->attrs->len);
+  p->attribute = QF_KEEP_NEW (w, Onnx__AttributeProto *, n->attrs->len);
   for (guint i = 0; i < n->attrs->len; i++)
     p->attribute[i] = write_attr (w, g_ptr_array_index (n->attrs, i));
   return p;
@@ -106,10 +97,10 @@ write_node (Writer *w, const QfDagNode *n)
 static Onnx__ValueInfoProto *
 write_info (Writer *w, const QfDagValue *v)
 {
-  Onnx__ValueInfoProto *info = KEEP_NEW (w, Onnx__ValueInfoProto, 1);
-  Onnx__TypeProto *type = KEEP_NEW (w, Onnx__TypeProto, 1);
-  Onnx__TypeProto__Tensor *tensor = KEEP_NEW (w, Onnx__TypeProto__Tensor, 1);
-  Onnx__TensorShapeProto *shape = KEEP_NEW (w, Onnx__TensorShapeProto, 1);
+  Onnx__ValueInfoProto *info = QF_KEEP_NEW (w, Onnx__ValueInfoProto, 1);
+  Onnx__TypeProto *type = QF_KEEP_NEW (w, Onnx__TypeProto, 1);
+  Onnx__TypeProto__Tensor *tensor = QF_KEEP_NEW (w, Onnx__TypeProto__Tensor, 1);
+  Onnx__TensorShapeProto *shape = QF_KEEP_NEW (w, Onnx__TensorShapeProto, 1);
 
   onnx__value_info_proto__init (info);
   onnx__type_proto__init (type);
@@ -123,10 +114,10 @@ write_info (Writer *w, const QfDagValue *v)
   if (v->a.open) /* its size is not known before a run */
     return info;
   tensor->shape = shape;
-  shape->dim = KEEP_NEW (w, Onnx__TensorShapeProto__Dimension *, v->a.rank);
+  shape->dim = QF_KEEP_NEW (w, Onnx__TensorShapeProto__Dimension *, v->a.rank);
   for (int k = 0; k < v->a.rank; k++) {
     Onnx__TensorShapeProto__Dimension *d =
-        KEEP_NEW (w, Onnx__TensorShapeProto__Dimension, 1);
+        QF_KEEP_NEW (w, Onnx__TensorShapeProto__Dimension, 1);
 
     onnx__tensor_shape_proto__dimension__init (d);
     d->has_dim_value = TRUE;
@@ -140,7 +131,7 @@ static Onnx__ValueInfoProto **
 write_ends (Writer *w, const GArray *ends)
 {
   Onnx__ValueInfoProto **infos =
-      KEEP_NEW (w, Onnx__ValueInfoProto *, ends->len);
+      QF_KEEP_NEW (w, Onnx__ValueInfoProto *, ends->len);
 
   for (guint i = 0; i < ends->len; i++)
     infos[i] =
@@ -155,7 +146,7 @@ write_constants (Writer *w, Onnx__GraphProto *g)
   g_autofree int *uses = qf_dag_uses (w->dag);
   guint n = w->dag->values->len;
 
-  g->initializer = KEEP_NEW (w, Onnx__TensorProto *, n);
+  g->initializer = QF_KEEP_NEW (w, Onnx__TensorProto *, n);
   for (guint i = 0; i < n; i++) {
     const QfDagValue *v = qf_dag_value (w->dag, (int) i);
 
@@ -173,9 +164,9 @@ write_opsets (Writer *w, Onnx__ModelProto *m)
   for (guint i = 0; i < w->dag->nodes->len; i++)
     if (qf_dag_node (w->dag, (int) i)->op->domain[0])
       other = qf_dag_node (w->dag, (int) i)->op->domain;
-  m->opset_import = KEEP_NEW (w, Onnx__OperatorSetIdProto *, 2);
+  m->opset_import = QF_KEEP_NEW (w, Onnx__OperatorSetIdProto *, 2);
   for (int i = 0; i < (other ? 2 : 1); i++) {
-    Onnx__OperatorSetIdProto *o = KEEP_NEW (w, Onnx__OperatorSetIdProto, 1);
+    Onnx__OperatorSetIdProto *o = QF_KEEP_NEW (w, Onnx__OperatorSetIdProto, 1);
 
     onnx__operator_set_id_proto__init (o);
     o->domain = i ? (char *) other : (char *) "";
@@ -195,7 +186,7 @@ qf_dag_write (const QfDag *dag, GError **error)
 
   g.name = (char *) "qfuse";
   g.n_node = dag->nodes->len;
-  g.node = KEEP_NEW (&w, Onnx__NodeProto *, dag->nodes->len);
+  g.node = QF_KEEP_NEW (&w, Onnx__NodeProto *, dag->nodes->len);
   for (guint i = 0; i < dag->nodes->len; i++)
     g.node[i] = write_node (&w, qf_dag_node (dag, (int) i));
   write_constants (&w, &g);

@@ -172,6 +172,18 @@ int qf_onnx_add_constant (QfOnnxReader *r, const char *stem, const char *suffix,
 
 /* ---- onnx_write.c ------------------------------------------------------- */
 
+/* What messages point to and nobody else owns is freed with the `memory` of @w,
+ * a GPtrArray with g_free(), once the file is packed. */
+static inline gpointer
+qf_onnx_keep (GPtrArray *memory, gpointer p)
+{
+  g_ptr_array_add (memory, p);
+  return p;
+}
+
+#define QF_KEEP(w, p) qf_onnx_keep ((w)->memory, p)
+#define QF_KEEP_NEW(w, type, n) ((type *) QF_KEEP (w, g_new0 (type, (n) + 1)))
+
 /** The file of at most 1 GiB; NULL: @error is set. */
 GBytes *qf_onnx_pack (const Onnx__ModelProto *m, GError **error);
 

@@ -23,15 +23,6 @@ typedef struct
   gboolean channels_last, codes; /* NHWC; uint8 already */
 } Editor;
 
-static gpointer
-keep (Editor *e, gpointer p)
-{
-  g_ptr_array_add (e->memory, p);
-  return p;
-}
-
-#define KEEP_NEW(e, type, n) ((type *) keep (e, g_new0 (type, (n) + 1)))
-
 static char *
 new_name (Editor *e, const char *stem)
 {
@@ -41,7 +32,7 @@ new_name (Editor *e, const char *stem)
     g_free (name);
     name = g_strdup_printf ("%s_%d", stem, i);
   }
-  g_hash_table_add (e->names, keep (e, name));
+  g_hash_table_add (e->names, QF_KEEP (e, name));
   return name;
 }
 
@@ -66,7 +57,7 @@ take_names (Editor *e, const Onnx__GraphProto *g)
 static char *
 add_constant (Editor *e, const char *name, QfDType dtype, int n, const void *x)
 {
-  Onnx__TensorProto *t = KEEP_NEW (e, Onnx__TensorProto, 1);
+  Onnx__TensorProto *t = QF_KEEP_NEW (e, Onnx__TensorProto, 1);
 
   onnx__tensor_proto__init (t);
   t->name = new_name (e, name);
@@ -74,13 +65,13 @@ add_constant (Editor *e, const char *name, QfDType dtype, int n, const void *x)
   t->data_type = qf_onnx_data_type (dtype);
   if (n > 1) {
     t->n_dims = 4;
-    t->dims = KEEP_NEW (e, gint64, 4);
+    t->dims = QF_KEEP_NEW (e, gint64, 4);
     t->dims[0] = t->dims[2] = t->dims[3] = 1;
     t->dims[1] = n;
   }
   t->has_raw_data = TRUE;
   t->raw_data.len = (gsize) n * qf_dtype_size (dtype);
-  t->raw_data.data = keep (e, g_memdup2 (x, t->raw_data.len));
+  t->raw_data.data = QF_KEEP (e, g_memdup2 (x, t->raw_data.len));
 #if G_BYTE_ORDER == G_BIG_ENDIAN
   qf_onnx_swap (dtype, t->raw_data.data, (gsize) n);
 #endif
@@ -92,19 +83,19 @@ add_constant (Editor *e, const char *name, QfDType dtype, int n, const void *x)
 static Onnx__NodeProto *
 add_node (Editor *e, const char *op, char *a, char *b)
 {
-  Onnx__NodeProto *n = KEEP_NEW (e, Onnx__NodeProto, 1);
+  Onnx__NodeProto *n = QF_KEEP_NEW (e, Onnx__NodeProto, 1);
   g_autofree char *stem = g_strconcat ("qfuse_", op, NULL);
 
   onnx__node_proto__init (n);
-  n->op_type = keep (e, g_strdup (op));
-  n->input = KEEP_NEW (e, char *, 3);
+  n->op_type = QF_KEEP (e, g_strdup (op));
+  n->input = QF_KEEP_NEW (e, char *, 3);
   n->input[n->n_input++] = (char *) e->last;
   if (a)
     n->input[n->n_input++] = a;
   if (b)
     n->input[n->n_input++] = b;
   n->n_output = 1;
-  n->output = KEEP_NEW (e, char *, 1);
+  n->output = QF_KEEP_NEW (e, char *, 1);
   n->output[0] = n->name = new_name (e, stem);
   e->last = n->output[0];
   g_ptr_array_add (e->nodes, n);
@@ -114,13 +105,13 @@ add_node (Editor *e, const char *op, char *a, char *b)
 static Onnx__AttributeProto *
 add_attribute (Editor *e, Onnx__NodeProto *n, const char *name, int type)
 {
-  Onnx__AttributeProto *a = KEEP_NEW (e, Onnx__AttributeProto, 1);
+  Onnx__AttributeProto *a = QF_KEEP_NEW (e, Onnx__AttributeProto, 1);
 
   onnx__attribute_proto__init (a);
   a->name = (char *) name;
   a->has_type = TRUE;
   a->type = type;
-  n->attribute = KEEP_NEW (e, Onnx__AttributeProto *, 1);
+  n->attribute = QF_KEEP_NEW (e, Onnx__AttributeProto *, 1);
   n->attribute[n->n_attribute++] = a;
   return a;
 }
@@ -190,7 +181,7 @@ add_channels_last (Editor *e)
       e, add_node (e, "Transpose", NULL, NULL), "perm", QF_ONNX_ATTR_INTS);
 
   perm->n_ints = 4;
-  perm->ints = keep (e, g_memdup2 (order, sizeof order));
+  perm->ints = QF_KEEP (e, g_memdup2 (order, sizeof order));
 }
 
 /* ---- the input ---------------------------------------------------------- */
@@ -290,10 +281,10 @@ choose_size (Editor *e, const char *name, const gint64 dims[4],
 static Onnx__ValueInfoProto *
 planes_info (Editor *e)
 {
-  Onnx__ValueInfoProto *info = KEEP_NEW (e, Onnx__ValueInfoProto, 1);
-  Onnx__TypeProto *type = KEEP_NEW (e, Onnx__TypeProto, 1);
-  Onnx__TypeProto__Tensor *tensor = KEEP_NEW (e, Onnx__TypeProto__Tensor, 1);
-  Onnx__TensorShapeProto *shape = KEEP_NEW (e, Onnx__TensorShapeProto, 1);
+  Onnx__ValueInfoProto *info = QF_KEEP_NEW (e, Onnx__ValueInfoProto, 1);
+  Onnx__TypeProto *type = QF_KEEP_NEW (e, Onnx__TypeProto, 1);
+  Onnx__TypeProto__Tensor *tensor = QF_KEEP_NEW (e, Onnx__TypeProto__Tensor, 1);
+  Onnx__TensorShapeProto *shape = QF_KEEP_NEW (e, Onnx__TensorShapeProto, 1);
   const int dims[4] = { 1, e->channels, e->height, e->width };
 
   onnx__value_info_proto__init (info);
@@ -306,10 +297,10 @@ planes_info (Editor *e)
   tensor->has_elem_type = TRUE;
   tensor->elem_type = QF_ONNX_UINT8;
   tensor->shape = shape;
-  shape->dim = KEEP_NEW (e, Onnx__TensorShapeProto__Dimension *, 4);
+  shape->dim = QF_KEEP_NEW (e, Onnx__TensorShapeProto__Dimension *, 4);
   for (int i = 0; i < 4; i++) {
     Onnx__TensorShapeProto__Dimension *d =
-        KEEP_NEW (e, Onnx__TensorShapeProto__Dimension, 1);
+        QF_KEEP_NEW (e, Onnx__TensorShapeProto__Dimension, 1);
 
     onnx__tensor_shape_proto__dimension__init (d);
     d->has_dim_value = TRUE;
@@ -325,7 +316,7 @@ planes_info (Editor *e)
 static gpointer
 joined (Editor *e, gconstpointer a, gsize n, gconstpointer b, gsize more)
 {
-  gpointer *both = KEEP_NEW (e, gpointer, n + more);
+  gpointer *both = QF_KEEP_NEW (e, gpointer, n + more);
 
   if (n)
     memcpy (both, a, n * sizeof *both);
@@ -343,7 +334,7 @@ drop_shapes (Editor *e, Onnx__GraphProto *g)
   unsigned n = 0;
 
   g->base.unknown_fields =
-      KEEP_NEW (e, ProtobufCMessageUnknownField, g->base.n_unknown_fields);
+      QF_KEEP_NEW (e, ProtobufCMessageUnknownField, g->base.n_unknown_fields);
   for (unsigned i = 0; i < g->base.n_unknown_fields; i++)
     if (unread[i].tag != VALUE_INFO)
       g->base.unknown_fields[n++] = unread[i];
@@ -351,11 +342,11 @@ drop_shapes (Editor *e, Onnx__GraphProto *g)
   g->output = joined (e, g->output, g->n_output, NULL, 0);
   for (gsize i = 0; i < g->n_output; i++) {
     Onnx__ValueInfoProto *info =
-        keep (e, g_memdup2 (g->output[i], sizeof *info));
+        QF_KEEP (e, g_memdup2 (g->output[i], sizeof *info));
 
     if (info->type && info->type->tensor_type) {
-      info->type = keep (e, g_memdup2 (info->type, sizeof *info->type));
-      info->type->tensor_type = keep (e,
+      info->type = QF_KEEP (e, g_memdup2 (info->type, sizeof *info->type));
+      info->type->tensor_type = QF_KEEP (e,
           g_memdup2 (info->type->tensor_type, sizeof *info->type->tensor_type));
       info->type->tensor_type->shape = NULL;
     }

@@ -16,15 +16,6 @@ typedef struct
   GHashTable *names;       /* of values, to keep new ones apart */
 } Writer;
 
-static gpointer
-keep (Writer *w, gpointer p)
-{
-  g_ptr_array_add (w->memory, p);
-  return p;
-}
-
-#define KEEP_NEW(w, type, n) ((type *) keep (w, g_new0 (type, (n) + 1)))
-
 static char *
 unique_name (Writer *w, const char *stem, const char *suffix)
 {
@@ -34,7 +25,7 @@ unique_name (Writer *w, const char *stem, const char *suffix)
     g_free (name);
     name = g_strdup_printf ("%s%s_%d", stem, suffix, i);
   }
-  g_hash_table_add (w->names, keep (w, name));
+  g_hash_table_add (w->names, QF_KEEP (w, name));
   return name;
 }
 
@@ -42,7 +33,7 @@ unique_name (Writer *w, const char *stem, const char *suffix)
 static guint8 *
 pack_halves (Writer *w, const guint8 *codes, gsize n)
 {
-  guint8 *packed = keep (w, g_malloc0 ((n + 1) / 2));
+  guint8 *packed = QF_KEEP (w, g_malloc0 ((n + 1) / 2));
 
   for (gsize i = 0; i < n; i++)
     packed[i / 2] |= (guint8) ((codes[i] & 15) << (i % 2 ? 4 : 0));
@@ -53,19 +44,19 @@ static Onnx__TensorProto *
 add_initializer (Writer *w, char *name, QfDType dtype, int rank,
     const gint64 *dims, const void *data, gsize n)
 {
-  Onnx__TensorProto *t = KEEP_NEW (w, Onnx__TensorProto, 1);
+  Onnx__TensorProto *t = QF_KEEP_NEW (w, Onnx__TensorProto, 1);
 
   onnx__tensor_proto__init (t);
   t->name = name;
   t->has_data_type = TRUE;
   t->data_type = qf_onnx_data_type (dtype);
   t->n_dims = (gsize) rank;
-  t->dims = keep (w, g_memdup2 (dims, (gsize) rank * sizeof *dims));
+  t->dims = QF_KEEP (w, g_memdup2 (dims, (gsize) rank * sizeof *dims));
   t->has_raw_data = TRUE;
   t->raw_data.len = n * qf_dtype_size (dtype);
   t->raw_data.data = (guint8 *) data;
 #if G_BYTE_ORDER == G_BIG_ENDIAN
-  t->raw_data.data = keep (w, g_memdup2 (data, t->raw_data.len));
+  t->raw_data.data = QF_KEEP (w, g_memdup2 (data, t->raw_data.len));
   qf_onnx_swap (dtype, t->raw_data.data, n);
 #endif
   g_ptr_array_add (w->initializers, t);
@@ -95,7 +86,7 @@ add_floats (Writer *w, const char *stem, const char *suffix, int rank, int n,
   gint64 dims[1] = { n };
 
   add_initializer (w, name, QF_F32, rank, dims,
-      keep (w, g_memdup2 (x, (gsize) n * sizeof *x)), (gsize) n);
+      QF_KEEP (w, g_memdup2 (x, (gsize) n * sizeof *x)), (gsize) n);
   return name;
 }
 
@@ -104,14 +95,14 @@ add_floats (Writer *w, const char *stem, const char *suffix, int rank, int n,
 static Onnx__AttributeProto *
 add_attribute (Writer *w, Onnx__NodeProto *node, const char *name, int type)
 {
-  Onnx__AttributeProto *a = KEEP_NEW (w, Onnx__AttributeProto, 1);
+  Onnx__AttributeProto *a = QF_KEEP_NEW (w, Onnx__AttributeProto, 1);
 
   onnx__attribute_proto__init (a);
   a->name = (char *) name;
   a->has_type = TRUE;
   a->type = type;
   if (!node->attribute) /* room for the most that a node has */
-    node->attribute = KEEP_NEW (w, Onnx__AttributeProto *, 8);
+    node->attribute = QF_KEEP_NEW (w, Onnx__AttributeProto *, 8);
   node->attribute[node->n_attribute++] = a;
   return a;
 }
@@ -141,7 +132,7 @@ add_ints (Writer *w, Onnx__NodeProto *node, const char *name, int n,
   Onnx__AttributeProto *a = add_attribute (w, node, name, QF_ONNX_ATTR_INTS);
 
   a->n_ints = (gsize) n;
-  a->ints = KEEP_NEW (w, gint64, n);
+  a->ints = QF_KEEP_NEW (w, gint64, n);
   for (int i = 0; i < n; i++)
     a->ints[i] = values[i];
 }
@@ -189,14 +180,14 @@ write_clip (Writer *w, Onnx__NodeProto *node, const QfNode *n)
 static void
 write_silu (Writer *w, Onnx__NodeProto *node)
 {
-  Onnx__NodeProto *s = KEEP_NEW (w, Onnx__NodeProto, 1);
+  Onnx__NodeProto *s = QF_KEEP_NEW (w, Onnx__NodeProto, 1);
 
   onnx__node_proto__init (s);
   s->op_type = (char *) qf_op_name (QF_OP_SIGMOID);
   s->n_input = s->n_output = 1;
-  s->input = KEEP_NEW (w, char *, 1);
+  s->input = QF_KEEP_NEW (w, char *, 1);
   s->input[0] = node->input[0];
-  s->output = KEEP_NEW (w, char *, 1);
+  s->output = QF_KEEP_NEW (w, char *, 1);
   s->output[0] = s->name = unique_name (w, node->output[0], "_sigmoid");
   g_ptr_array_add (w->nodes, s);
   node->op_type = (char *) qf_op_name (QF_OP_MUL);
@@ -211,7 +202,7 @@ add_index (Writer *w, const char *stem, const char *suffix, gint64 x)
   gint64 dims[1] = { 1 };
 
   add_initializer (
-      w, name, QF_I64, 1, dims, keep (w, g_memdup2 (&x, sizeof x)), 1);
+      w, name, QF_I64, 1, dims, QF_KEEP (w, g_memdup2 (&x, sizeof x)), 1);
   return name;
 }
 
@@ -227,7 +218,8 @@ write_slice (Writer *w, Onnx__NodeProto *node, const QfNode *n)
 static void
 write_gather (Writer *w, Onnx__NodeProto *node, const QfNode *n)
 {
-  gint64 dims[1] = { n->n_select }, *select = KEEP_NEW (w, gint64, n->n_select);
+  gint64 dims[1] = { n->n_select },
+         *select = QF_KEEP_NEW (w, gint64, n->n_select);
   char *name = unique_name (w, node->output[0], "_channels");
 
   for (int i = 0; i < n->n_select; i++)
@@ -304,18 +296,19 @@ write_attributes (Writer *w, Onnx__NodeProto *node, const QfNode *n)
 static void
 write_node (Writer *w, const QfNode *n)
 {
-  Onnx__NodeProto *node = KEEP_NEW (w, Onnx__NodeProto, 1);
+  Onnx__NodeProto *node = QF_KEEP_NEW (w, Onnx__NodeProto, 1);
 
   onnx__node_proto__init (node);
   node->name = n->name;
   node->op_type = (char *) qf_op_name (n->op);
   node->n_input = (gsize) n->n_in;
-  node->input = KEEP_NEW (w, char *, n->n_in + 3); /* Clip, Slice … add some */
+  node->input =
+      QF_KEEP_NEW (w, char *, n->n_in + 3); /* Clip, Slice … add some */
   for (int i = 0; i < n->n_in; i++)
     node->input[i] =
         n->in[i] < 0 ? (char *) "" : qf_graph_value (w->graph, n->in[i])->name;
   node->n_output = 1;
-  node->output = KEEP_NEW (w, char *, 1);
+  node->output = QF_KEEP_NEW (w, char *, 1);
   node->output[0] = qf_graph_value (w->graph, n->out)->name;
   write_attributes (w, node, n);
   while (node->n_input > 0 && node->input[node->n_input - 1][0] == '\0')
@@ -329,14 +322,15 @@ static Onnx__ValueInfoProto **
 write_ends (Writer *w, const GArray *ends)
 {
   Onnx__ValueInfoProto **infos =
-      KEEP_NEW (w, Onnx__ValueInfoProto *, ends->len);
+      QF_KEEP_NEW (w, Onnx__ValueInfoProto *, ends->len);
 
   for (guint i = 0; i < ends->len; i++) {
     const QfValue *v = qf_graph_value (w->graph, g_array_index (ends, int, i));
-    Onnx__ValueInfoProto *info = KEEP_NEW (w, Onnx__ValueInfoProto, 1);
-    Onnx__TypeProto *type = KEEP_NEW (w, Onnx__TypeProto, 1);
-    Onnx__TypeProto__Tensor *tensor = KEEP_NEW (w, Onnx__TypeProto__Tensor, 1);
-    Onnx__TensorShapeProto *shape = KEEP_NEW (w, Onnx__TensorShapeProto, 1);
+    Onnx__ValueInfoProto *info = QF_KEEP_NEW (w, Onnx__ValueInfoProto, 1);
+    Onnx__TypeProto *type = QF_KEEP_NEW (w, Onnx__TypeProto, 1);
+    Onnx__TypeProto__Tensor *tensor =
+        QF_KEEP_NEW (w, Onnx__TypeProto__Tensor, 1);
+    Onnx__TensorShapeProto *shape = QF_KEEP_NEW (w, Onnx__TensorShapeProto, 1);
 
     onnx__value_info_proto__init (info);
     onnx__type_proto__init (type);
@@ -348,10 +342,10 @@ write_ends (Writer *w, const GArray *ends)
     tensor->has_elem_type = TRUE;
     tensor->elem_type = qf_onnx_data_type (v->dtype);
     tensor->shape = shape;
-    shape->dim = KEEP_NEW (w, Onnx__TensorShapeProto__Dimension *, v->rank);
+    shape->dim = QF_KEEP_NEW (w, Onnx__TensorShapeProto__Dimension *, v->rank);
     for (int k = 0; k < v->rank; k++) {
       Onnx__TensorShapeProto__Dimension *d =
-          KEEP_NEW (w, Onnx__TensorShapeProto__Dimension, 1);
+          QF_KEEP_NEW (w, Onnx__TensorShapeProto__Dimension, 1);
 
       onnx__tensor_shape_proto__dimension__init (d);
       d->has_dim_value = TRUE;
@@ -403,10 +397,10 @@ write_metadata (Writer *w, const QfModel *model, Onnx__ModelProto *out)
   GList *keys = qf_model_keys (model);
   guint n = g_list_length (keys);
 
-  out->metadata_props = KEEP_NEW (w, Onnx__StringStringEntryProto *, n);
+  out->metadata_props = QF_KEEP_NEW (w, Onnx__StringStringEntryProto *, n);
   for (GList *l = keys; l; l = l->next) {
     Onnx__StringStringEntryProto *p =
-        KEEP_NEW (w, Onnx__StringStringEntryProto, 1);
+        QF_KEEP_NEW (w, Onnx__StringStringEntryProto, 1);
 
     onnx__string_string_entry_proto__init (p);
     p->key = l->data;
