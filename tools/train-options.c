@@ -158,8 +158,9 @@ static const GOptionEntry entries[] = {
       "each",
       "PNG" },
   { "picture", 0, 0, G_OPTION_ARG_FILENAME, PLACE (picture),
-      "Draw some of the validation samples with what is true and what is "
-      "found, a picture that is made anew whenever the model is written",
+      "Draw some of the validation samples with what is true (green) and what "
+      "is found (orange), a picture that is made anew whenever the model is "
+      "written",
       "PNG" },
   { "checkpoint", 0, 0, G_OPTION_ARG_FILENAME, PLACE (checkpoint),
       "Keep the whole state of the training in FILE, to go on after a crash",
